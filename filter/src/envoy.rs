@@ -1,0 +1,166 @@
+//! [`Host`] by proxy-wasm host calls.
+//!
+//! Only calls that take octets are made: the SDK's getters of strings panic on a header value
+//! that is not UTF-8, which any client can send.
+
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use podpin::headers::Headers;
+use podpin::host::{Direction, Host, Note, Overtaken, Refused, SharedData, Version};
+use podpin::metrics::Metric;
+use podpin::pin::Timestamp;
+use podpin::reply::Reply;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+
+use crate::header_block::headers;
+
+/// No key has this version: Envoy counts them up from 1, over all keys together. Since a write
+/// that expects another version fails if the key exists, and only then, expecting this one
+/// creates a key or fails.
+const NEVER: u32 = u32::MAX;
+
+/// The proxy around this module.
+#[derive(Clone, Debug)]
+pub(crate) struct Envoy {
+    /// Envoy's ids of the counters, in the order of [`Metric::ALL`].
+    metrics: Rc<[u32]>,
+}
+
+impl Envoy {
+    pub(crate) fn new() -> Result<Self, Status> {
+        let define = |metric: Metric| hostcalls::define_metric(MetricType::Counter, metric.name());
+        Ok(Self {
+            metrics: Metric::ALL
+                .into_iter()
+                .map(define)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Answers the request at hand.
+pub(crate) fn reply(reply: &Reply) {
+    let seconds = reply.retry_after.map(|seconds| seconds.to_string());
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
+    // There is no way to answer if this is refused, and Envoy never does.
+    let _ =
+        hostcalls::send_http_response(reply.status.into(), headers, Some(reply.body.as_bytes()));
+}
+
+impl SharedData for Envoy {
+    fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
+        let (value, version) = hostcalls::get_shared_data(key).ok()?;
+        Some((value.unwrap_or_default(), Version(version?)))
+    }
+
+    fn replace(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        expected: Option<Version>,
+    ) -> Result<(), Overtaken> {
+        let Version(expected) = expected.unwrap_or(Version(NEVER));
+        hostcalls::set_shared_data(key, Some(value), Some(expected)).map_err(|_| Overtaken)
+    }
+}
+
+impl Host for Envoy {
+    fn request_headers(&self) -> Headers {
+        headers(MapType::HttpRequestHeaders)
+    }
+
+    fn answer_headers(&self) -> Headers {
+        headers(MapType::HttpResponseHeaders)
+    }
+
+    fn answer_status(&self) -> u16 {
+        let value = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
+        let value = value.ok().flatten().unwrap_or_default();
+        std::str::from_utf8(&value)
+            .ok()
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0)
+    }
+
+    fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
+        let buffer = match direction {
+            Direction::Request => BufferType::HttpRequestBody,
+            Direction::Answer => BufferType::HttpResponseBody,
+        };
+        hostcalls::get_buffer(buffer, 0, size)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    fn set_request_header(&mut self, name: &str, value: &[u8]) {
+        // Also makes Envoy choose the route anew, as for every module of this ABI version.
+        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
+        // Envoy, "Wasm", foreign function set_envoy_filter_state: a protobuf message of path,
+        // value and span; the default span is this filter chain.
+        let argument = [field(1, key), field(2, value)].concat();
+        match hostcalls::call_foreign_function("set_envoy_filter_state", Some(&argument)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Refused),
+        }
+    }
+
+    fn annotate(&mut self, note: Note, value: &str) {
+        let _ = hostcalls::set_property(vec![note.name()], Some(value.as_bytes()));
+    }
+
+    fn reply(&mut self, answer: &Reply) {
+        reply(answer);
+    }
+
+    fn answered_by_pod(&self) -> bool {
+        property(&["response", "code_details"]).as_deref() == Some(b"via_upstream")
+    }
+
+    fn pod_address(&self) -> Option<Vec<u8>> {
+        property(&["upstream", "address"])
+    }
+
+    fn now(&self) -> Timestamp {
+        let now = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(since.as_millis().try_into().unwrap_or(u64::MAX))
+    }
+
+    fn random(&mut self) -> Option<u64> {
+        getrandom::u64().ok()
+    }
+
+    fn count(&mut self, metric: Metric) {
+        if let Some(id) = self.metrics.get(metric as usize) {
+            let _ = hostcalls::increment_metric(*id, 1);
+        }
+    }
+}
+
+fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// A protobuf field of type string.
+fn field(number: u8, value: &str) -> Vec<u8> {
+    let mut octets = vec![(number << 3) | 2];
+    let mut length = value.len();
+    while length >= 0x80 {
+        octets.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    octets.push(length as u8);
+    octets.extend_from_slice(value.as_bytes());
+    octets
+}

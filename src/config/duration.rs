@@ -1,0 +1,57 @@
+//! Durations as Podpin's configuration writes them.
+
+use std::time::Duration;
+
+/// Reads a whole number and a unit: `250ms`, `30s`, `5m`, `2h`.
+pub(super) fn parse(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(milliseconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        for (text, milliseconds) in [
+            ("250ms", Some(250)),
+            ("30s", Some(30_000)),
+            ("5m", Some(300_000)),
+            ("2h", Some(7_200_000)),
+            ("0s", Some(0)),
+            ("2 hours", None),
+            ("1.5h", None),
+            ("-1s", None),
+            ("+1s", None),
+            ("s", None),
+            ("30", None),
+            ("", None),
+            ("18446744073709551615h", None),
+            ("99999999999999999999s", None),
+        ] {
+            assert_eq!(
+                parse(text),
+                milliseconds.map(Duration::from_millis),
+                "{text:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text: String) {
+            parse(&text);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The plugin's configuration: JSON in, a [`Config`] out that can only be right.
+//!
+//! All mistakes are reported at once, each with its key and value. Nothing is ever ignored: a key
+//! that is not known, or that occurs twice, is a mistake.
+
+mod duration;
+mod json;
+mod section;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::pin::Lifetime;
+use crate::placement::Placement;
+use crate::request::Paths;
+use crate::session::Scope;
+use crate::steer::Steering;
+use crate::store::table::ENTRIES;
+use crate::workload::{MAX_REPLICAS, Ordinal, StatefulSet};
+
+pub use section::Mistakes;
+use section::{Section, whole};
+
+/// The most sessions that a table may hold.
+pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
+
+/// The longest `scope`, in octets.
+const MAX_SCOPE: usize = 256;
+
+/// The longest label and the longest name that DNS can hold, in octets (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
+const MAX_NAME: usize = 253;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How one workload is served.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Names the workload in every key.
+    pub scope: Scope,
+    /// Whose pods hold the sessions.
+    pub workload: StatefulSet,
+    /// How the proxy is told which pod to use.
+    pub steering: Steering,
+    /// The most sessions that are kept at once.
+    pub capacity: u32,
+    /// How long a session is kept.
+    pub lifetime: Lifetime,
+    /// Which pods take new sessions.
+    pub placement: Placement,
+    /// Where MCP is served.
+    pub paths: Paths,
+}
+
+impl Config {
+    /// Reads a configuration, or says all that is wrong with it.
+    pub fn parse(octets: &[u8]) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let config = match json::parse(octets) {
+            Ok(value) => read(value, &mut mistakes),
+            Err(error) => {
+                mistakes.add("configuration", error);
+                None
+            }
+        };
+        match config.filter(|_| mistakes.is_empty()) {
+            Some(config) => Ok(config),
+            None => Err(mistakes),
+        }
+    }
+}
+
+fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
+    let mut root = Section::new("", value, mistakes);
+    root.require(&["workload"]);
+    let workload = read_workload(root.section("workload"));
+    let steering = root.choice(
+        "steer",
+        &[
+            ("authority", Steering::Authority),
+            ("dynamic_host", Steering::DynamicHost),
+        ],
+    );
+    let capacity = read_store(root.section("store"));
+    let lifetime = read_session(root.section("session"));
+    let placement = read_placement(root.section("placement"), workload.as_ref());
+    let scope = root.text("scope", is_scope);
+    let paths = read_paths(&mut root, "paths", &["/mcp"]);
+    read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
+    root.choice("on_unreachable", &[("not_found", ()), ("unavailable", ())]);
+    root.finish();
+
+    // A value that was wrong is a mistake already, so a default in its place does no harm.
+    let workload = workload?;
+    Some(Config {
+        scope: Scope::new(scope.unwrap_or_else(|| workload.to_string())),
+        workload,
+        steering: steering.unwrap_or(Steering::Authority),
+        capacity,
+        lifetime,
+        placement: placement?,
+        paths,
+    })
+}
+
+fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {
+    section.require(&["stateful_set", "service", "namespace", "replicas", "port"]);
+    let name = section.text("stateful_set", is_label);
+    let service = section.text("service", is_label);
+    let namespace = section.text("namespace", is_label);
+    let cluster_domain = section.text("cluster_domain", is_name);
+    let replicas = section.number("replicas", 1, MAX_REPLICAS);
+    let port = section.number("port", 1, u32::from(u16::MAX));
+    let workload = match (name, service, namespace, replicas, port) {
+        (Some(name), Some(service), Some(namespace), Some(replicas), Some(port)) => {
+            Some(StatefulSet {
+                name,
+                service,
+                namespace,
+                cluster_domain: cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
+                port: port as u16,
+                replicas,
+            })
+        }
+        _ => None,
+    };
+    if let Some(workload) = &workload {
+        check_names(workload, &mut section);
+    }
+    section.finish();
+    workload
+}
+
+/// The longest name among the pods' must be one that DNS can hold.
+fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
+    let last = Ordinal(workload.replicas.saturating_sub(1));
+    let (pod, host) = (workload.pod(last), workload.host(last));
+    if pod.len() > MAX_LABEL {
+        let wrong = format!("pod name {pod:?} is longer than {MAX_LABEL} octets");
+        section.wrong("stateful_set", wrong);
+    } else if host.len() > MAX_NAME {
+        let wrong = format!("pod host {host:?} is longer than {MAX_NAME} octets");
+        section.wrong("cluster_domain", wrong);
+    }
+}
+
+fn read_store(mut section: Section<'_>) -> u32 {
+    section.choice("kind", &[("shared_data", ())]);
+    let capacity = section.number("capacity", ENTRIES as u32, MAX_CAPACITY);
+    section.finish();
+    capacity.unwrap_or(65_536)
+}
+
+fn read_session(mut section: Section<'_>) -> Lifetime {
+    let idle_timeout = section
+        .duration("idle_timeout", SECOND, YEAR)
+        .unwrap_or(2 * HOUR);
+    let max_age = section
+        .duration("max_age", SECOND, YEAR)
+        .unwrap_or(24 * HOUR);
+    if idle_timeout > max_age {
+        let wrong = format!("{idle_timeout:?} is longer than session.max_age, {max_age:?}");
+        section.wrong("idle_timeout", wrong);
+    }
+    section.finish();
+    Lifetime {
+        idle_timeout,
+        max_age,
+    }
+}
+
+fn read_placement(mut section: Section<'_>, workload: Option<&StatefulSet>) -> Option<Placement> {
+    section.choice("policy", &[("random", ())]);
+    let is_ordinal = |item: &Value| match (whole(item), workload) {
+        (Some(ordinal), Some(workload)) if ordinal >= workload.replicas => Err(format!(
+            "is outside the {} replicas of {workload}",
+            workload.replicas
+        )),
+        (Some(ordinal), _) => Ok(Ordinal(ordinal)),
+        (None, _) => Err("is not an ordinal".to_owned()),
+    };
+    let drain = section.list("drain", is_ordinal).unwrap_or_default();
+    let placement = workload.map(|workload| Placement::uniform(workload.replicas, &drain));
+    if placement == Some(None) {
+        section.wrong("drain", "leaves no pod to place a new session on");
+    }
+    section.finish();
+    placement.flatten()
+}
+
+fn read_paths(root: &mut Section<'_>, key: &'static str, otherwise: &[&str]) -> Paths {
+    let is_path = |item: &Value| match item.as_str() {
+        Some(path) if is_path(path) => Ok(path.to_owned()),
+        _ => Err("is not a path such as /mcp or /v1/*"),
+    };
+    let paths = root.list(key, is_path);
+    if paths.as_ref().is_some_and(Vec::is_empty) && key == "paths" {
+        root.wrong(key, "is empty");
+    }
+    paths.map_or_else(|| Paths::new(otherwise), Paths::new)
+}
+
+/// A path begins with a slash and has no query; a `*` may stand at its end.
+fn is_path(path: &str) -> bool {
+    let body = path.strip_suffix('*').unwrap_or(path);
+    body.starts_with('/')
+        && body
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"?#*".contains(&b))
+}
+
+fn is_scope(scope: &str) -> Result<(), String> {
+    let right = (1..=MAX_SCOPE).contains(&scope.len())
+        && scope.bytes().all(|octet| octet.is_ascii_graphic());
+    right
+        .then_some(())
+        .ok_or_else(|| format!("is not 1 to {MAX_SCOPE} octets of visible ASCII"))
+}
+
+/// A label of DNS as Kubernetes wants it (Kubernetes, Object Names and IDs).
+fn is_label(label: &str) -> Result<(), &'static str> {
+    let right = (1..=MAX_LABEL).contains(&label.len())
+        && label
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && !label.starts_with('-')
+        && !label.ends_with('-');
+    right
+        .then_some(())
+        .ok_or("is not a DNS label of a-z, 0-9 and -")
+}
+
+fn is_name(name: &str) -> Result<(), &'static str> {
+    let right = name.len() <= MAX_NAME && name.split('.').all(|label| is_label(label).is_ok());
+    right
+        .then_some(())
+        .ok_or("is not a DNS name of labels of a-z, 0-9 and -")
+}
+
+#[cfg(test)]
+mod tests;

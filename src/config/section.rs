@@ -1,0 +1,209 @@
+//! Reads JSON objects key by key and collects everything that is wrong with them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::duration;
+
+/// Everything that is wrong with a configuration, in the order in which it was found. `Display`
+/// writes it in one line.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    pub(super) fn add(&mut self, path: &str, wrong: impl fmt::Display) {
+        self.0.push(format!("{path}: {wrong}"));
+    }
+
+    /// Each mistake, with the key it is about.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// One JSON object of a configuration. Every getter names a key that may be there; what is left
+/// at [`Section::finish`] is unknown.
+pub(super) struct Section<'m> {
+    path: String,
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+    pub(super) mistakes: &'m mut Mistakes,
+}
+
+impl<'m> Section<'m> {
+    pub(super) fn new(path: &str, value: Value, mistakes: &'m mut Mistakes) -> Self {
+        let left = match value {
+            Value::Object(map) => map,
+            other => {
+                let path = if path.is_empty() {
+                    "configuration"
+                } else {
+                    path
+                };
+                mistakes.add(path, format_args!("{other} is not an object"));
+                Map::new()
+            }
+        };
+        Self {
+            path: path.to_owned(),
+            left,
+            known: Vec::new(),
+            mistakes,
+        }
+    }
+
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.left.remove(key)
+    }
+
+    /// The object under `key`, or an empty one.
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'_> {
+        let value = self.take(key).unwrap_or_else(|| Value::Object(Map::new()));
+        Section::new(&self.path_of(key), value, self.mistakes)
+    }
+
+    /// A string that `check` accepts. `check` says what it should have been.
+    pub(super) fn text<E: fmt::Display>(
+        &mut self,
+        key: &'static str,
+        check: impl Fn(&str) -> Result<(), E>,
+    ) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => match check(&text) {
+                Ok(()) => return Some(text),
+                Err(wrong) => self.wrong(key, format_args!("{text:?} {wrong}")),
+            },
+            other => self.wrong(key, format_args!("{other} is not a string")),
+        }
+        None
+    }
+
+    /// One of the words in `choices`.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let value = self.take(key)?;
+        let found = choices
+            .iter()
+            .find(|(word, _)| value == *word)
+            .map(|(_, choice)| *choice);
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.wrong(
+                key,
+                format_args!("{value} is not one of {}", words.join(", ")),
+            );
+        }
+        found
+    }
+
+    /// A whole number. A mesh may hand over `3` as `3.0`.
+    pub(super) fn number(&mut self, key: &'static str, min: u32, max: u32) -> Option<u32> {
+        let value = self.take(key)?;
+        let number = whole(&value).filter(|number| (min..=max).contains(number));
+        if number.is_none() {
+            self.wrong(key, format_args!("{value} is outside {min}..={max}"));
+        }
+        number
+    }
+
+    /// A length of time such as `30s`.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        min: Duration,
+        max: Duration,
+    ) -> Option<Duration> {
+        let value = self.take(key)?;
+        match value.as_str().and_then(duration::parse) {
+            None => self.wrong(
+                key,
+                format_args!("{value} is not a duration such as 250ms, 30s or 2h"),
+            ),
+            Some(duration) if duration < min || duration > max => {
+                self.wrong(key, format_args!("{value} is outside {min:?}..={max:?}"))
+            }
+            duration => return duration,
+        }
+        None
+    }
+
+    /// A list whose items `read` makes something of.
+    pub(super) fn list<T, E: fmt::Display>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&Value) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let items = match self.take(key)? {
+            Value::Array(items) => items,
+            other => {
+                self.wrong(key, format_args!("{other} is not a list"));
+                return None;
+            }
+        };
+        let mut taken = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read(item) {
+                Ok(read) => taken.push(read),
+                Err(wrong) => {
+                    let path = format!("{}[{index}]", self.path_of(key));
+                    self.mistakes.add(&path, format_args!("{item} {wrong}"));
+                }
+            }
+        }
+        Some(taken)
+    }
+
+    /// Notes which of `keys` are not there.
+    pub(super) fn require(&mut self, keys: &[&str]) {
+        for key in keys.iter().filter(|key| !self.left.contains_key(**key)) {
+            let path = self.path_of(key);
+            self.mistakes.add(&path, "missing");
+        }
+    }
+
+    pub(super) fn wrong(&mut self, key: &str, wrong: impl fmt::Display) {
+        let path = self.path_of(key);
+        self.mistakes.add(&path, wrong);
+    }
+
+    pub(super) fn finish(mut self) {
+        self.known.sort_unstable();
+        let known = self.known.join(", ");
+        for key in std::mem::take(&mut self.left).keys() {
+            self.wrong(key, format_args!("unknown key; known here are {known}"));
+        }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        match self.path.as_str() {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        }
+    }
+}
+
+/// A JSON number that is whole and fits.
+pub(super) fn whole(value: &Value) -> Option<u32> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    (0.0..=f64::from(u32::MAX))
+        .contains(&number)
+        .then_some(number as u32)
+}

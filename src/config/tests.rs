@@ -1,0 +1,291 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+/// The example of the README, with every key there is.
+fn whole_config() -> Value {
+    json!({
+        "workload": {
+            "stateful_set": "myserver", "service": "mcp-myserver-headless",
+            "namespace": "default", "replicas": 3, "port": 8080,
+            "cluster_domain": "cluster.local",
+        },
+        "scope": "default/myserver",
+        "steer": "authority",
+        "store": {"kind": "shared_data", "capacity": 65536},
+        "session": {"idle_timeout": "2h", "max_age": "24h"},
+        "placement": {"policy": "random", "drain": []},
+        "paths": ["/mcp"],
+        "sse_paths": ["/sse", "/message", "/messages"],
+        "on_unreachable": "not_found",
+    })
+}
+
+fn mistakes(config: &Value) -> String {
+    match Config::parse(config.to_string().as_bytes()) {
+        Ok(config) => panic!("no mistake in {config:?}"),
+        Err(mistakes) => mistakes.to_string(),
+    }
+}
+
+#[test]
+fn what_is_left_out_has_the_value_that_the_example_shows() {
+    let least = json!({"workload": {
+        "stateful_set": "myserver", "service": "mcp-myserver-headless", "namespace": "default",
+        "replicas": 3, "port": 8080,
+    }});
+    let [least, whole] = [least, whole_config()].map(|config| {
+        format!(
+            "{:?}",
+            Config::parse(config.to_string().as_bytes()).unwrap()
+        )
+    });
+    assert_eq!(least, whole);
+}
+
+#[test]
+fn each_mistake_is_named_with_its_key_and_value() {
+    let label = "is not a DNS label of a-z, 0-9 and -";
+    for (pointer, value, wanted) in [
+        ("", json!([]), "configuration: [] is not an object"),
+        ("/workload", json!(3), "workload: 3 is not an object"),
+        (
+            "/workload/stateful_set",
+            json!("My"),
+            &format!("workload.stateful_set: \"My\" {label}"),
+        ),
+        (
+            "/workload/stateful_set",
+            json!(""),
+            &format!("workload.stateful_set: \"\" {label}"),
+        ),
+        (
+            "/workload/stateful_set",
+            json!(1),
+            "workload.stateful_set: 1 is not a string",
+        ),
+        (
+            "/workload/service",
+            json!("-a"),
+            &format!("workload.service: \"-a\" {label}"),
+        ),
+        (
+            "/workload/namespace",
+            json!("a.b"),
+            &format!("workload.namespace: \"a.b\" {label}"),
+        ),
+        (
+            "/workload/cluster_domain",
+            json!("cluster..local"),
+            "workload.cluster_domain: \"cluster..local\" is not a DNS name of labels of a-z, 0-9 and -",
+        ),
+        (
+            "/workload/replicas",
+            json!(0),
+            "workload.replicas: 0 is outside 1..=10000",
+        ),
+        (
+            "/workload/replicas",
+            json!(10_001),
+            "workload.replicas: 10001 is outside 1..=10000",
+        ),
+        (
+            "/workload/replicas",
+            json!(2.5),
+            "workload.replicas: 2.5 is outside 1..=10000",
+        ),
+        (
+            "/workload/replicas",
+            json!("3"),
+            "workload.replicas: \"3\" is outside 1..=10000",
+        ),
+        (
+            "/workload/port",
+            json!(0),
+            "workload.port: 0 is outside 1..=65535",
+        ),
+        (
+            "/workload/port",
+            json!(65_536),
+            "workload.port: 65536 is outside 1..=65535",
+        ),
+        (
+            "/scope",
+            json!(""),
+            "scope: \"\" is not 1 to 256 octets of visible ASCII",
+        ),
+        (
+            "/steer",
+            json!("host"),
+            "steer: \"host\" is not one of authority, dynamic_host",
+        ),
+        (
+            "/store/kind",
+            json!("memory"),
+            "store.kind: \"memory\" is not one of shared_data",
+        ),
+        (
+            "/store/capacity",
+            json!(7),
+            "store.capacity: 7 is outside 8..=4194304",
+        ),
+        (
+            "/session/idle_timeout",
+            json!("2 hours"),
+            "session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h",
+        ),
+        (
+            "/session/idle_timeout",
+            json!("1ms"),
+            "session.idle_timeout: \"1ms\" is outside 1s..=31536000s",
+        ),
+        (
+            "/session/idle_timeout",
+            json!("25h"),
+            "session.idle_timeout: 90000s is longer than session.max_age, 86400s",
+        ),
+        (
+            "/session/max_age",
+            json!("8761h"),
+            "session.max_age: \"8761h\" is outside 1s..=31536000s",
+        ),
+        (
+            "/placement/policy",
+            json!("hash"),
+            "placement.policy: \"hash\" is not one of random",
+        ),
+        (
+            "/placement/drain",
+            json!("1"),
+            "placement.drain: \"1\" is not a list",
+        ),
+        (
+            "/placement/drain",
+            json!([7]),
+            "placement.drain[0]: 7 is outside the 3 replicas of default/myserver",
+        ),
+        (
+            "/placement/drain",
+            json!([-1]),
+            "placement.drain[0]: -1 is not an ordinal",
+        ),
+        (
+            "/placement/drain",
+            json!([0, 1, 2]),
+            "placement.drain: leaves no pod to place a new session on",
+        ),
+        ("/paths", json!("/mcp"), "paths: \"/mcp\" is not a list"),
+        (
+            "/paths",
+            json!(["mcp"]),
+            "paths[0]: \"mcp\" is not a path such as /mcp or /v1/*",
+        ),
+        (
+            "/paths",
+            json!(["/a?b"]),
+            "paths[0]: \"/a?b\" is not a path such as /mcp or /v1/*",
+        ),
+        (
+            "/sse_paths",
+            json!(["/sse", "/*/a"]),
+            "sse_paths[1]: \"/*/a\" is not a path such as /mcp or /v1/*",
+        ),
+        (
+            "/on_unreachable",
+            json!(404),
+            "on_unreachable: 404 is not one of not_found, unavailable",
+        ),
+    ] {
+        let mut config = whole_config();
+        *config.pointer_mut(pointer).unwrap() = value;
+        let found = mistakes(&config);
+        assert!(
+            found.split("; ").any(|mistake| mistake == wanted),
+            "{wanted}\nnot in\n{found}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_named_in_one_line() {
+    let mut config = whole_config();
+    config["workload"]["replicas"] = json!(0);
+    config["workload"]["replica"] = json!(3);
+    config["workload"].as_object_mut().unwrap().remove("port");
+    config["session"]["idle_timeout"] = json!("2 hours");
+    config["stickiness"] = json!(true);
+    let known = "cluster_domain, namespace, port, replicas, service, stateful_set";
+    assert_eq!(
+        mistakes(&config),
+        format!(
+            "workload.port: missing; workload.replicas: 0 is outside 1..=10000; \
+             workload.replica: unknown key; known here are {known}; \
+             session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h; \
+             stickiness: unknown key; known here are on_unreachable, paths, placement, scope, \
+             session, sse_paths, steer, store, workload"
+        )
+    );
+}
+
+#[test]
+fn a_text_that_is_no_configuration_is_said_to_be_none() {
+    for (text, wanted) in [
+        ("", "configuration: missing"),
+        (" \n", "configuration: missing"),
+        (
+            "steer: authority",
+            "configuration: not JSON: expected value at line 1 column 1",
+        ),
+        ("{}", "workload: missing"),
+        (
+            r#"{"steer":"authority","steer":"dynamic_host"}"#,
+            r#"configuration: not JSON: key "steer" occurs twice at line 1 column 44"#,
+        ),
+    ] {
+        let mistakes = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(mistakes.split("; ").next(), Some(wanted));
+    }
+}
+
+#[test]
+fn names_that_dns_cannot_hold_are_a_mistake() {
+    let mut config = whole_config();
+    config["workload"]["stateful_set"] = json!("a".repeat(62));
+    assert!(mistakes(&config).contains("is longer than 63 octets"));
+    config["workload"]["stateful_set"] = json!("a".repeat(61));
+    config["workload"]["cluster_domain"] = json!(["a"; 100].join("."));
+    assert!(mistakes(&config).contains("is longer than 253 octets"));
+}
+
+#[test]
+fn a_number_may_come_as_a_whole_float() {
+    let mut config = whole_config();
+    config["workload"]["replicas"] = json!(3.0);
+    assert!(Config::parse(config.to_string().as_bytes()).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_read_without_a_panic(octets: Vec<u8>) {
+        let _ = Config::parse(&octets);
+    }
+
+    #[test]
+    fn any_value_anywhere_is_read_without_a_panic(
+        key in "workload|steer|store|session|placement|paths|scope",
+        inner in "replicas|port|capacity|idle_timeout|drain|stateful_set",
+        value in prop_oneof![
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            prop::collection::vec(any::<i64>(), 0..4).prop_map(Value::from),
+            Just(Value::Null),
+        ],
+    ) {
+        let mut config = whole_config();
+        config[key.as_str()] = value.clone();
+        let _ = Config::parse(config.to_string().as_bytes());
+        config[key.as_str()] = json!({inner: value});
+        let _ = Config::parse(config.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,398 @@
+//! The life of one HTTP exchange, as a state machine: events in, verdicts out.
+//!
+//! ```text
+//!            Intent::Open          Placed            2xx with an id         Stored
+//! Fresh ─┬───────────────▶ Placing ──────▶ Opening ─────────────────▶ Binding ─────▶ Bound ─▶ Over
+//!        │ Intent::Use             Looked
+//!        ├───────────────▶ Looking ──────▶ Steered ─▶ Over
+//!        └─ anything else ──────────────────────────▶ Over
+//! ```
+//!
+//! Nothing here reads or writes: a [`Verdict`] says what is to be done, and the next [`Event`]
+//! says what came of it.
+
+use crate::message::{AnswerPeek, Media, Opens, RequestPeek};
+use crate::metrics::Metric;
+use crate::reply::Reply;
+use crate::request::Intent;
+use crate::session::{BadId, SessionKey};
+use crate::store::{Binding, Lookup};
+use crate::workload::Ordinal;
+
+/// Where one exchange stands.
+#[derive(Clone, Debug, Default)]
+pub enum Exchange {
+    /// Its request has not been seen.
+    #[default]
+    Fresh,
+    /// It may open a session and waits for a pod to be picked.
+    Placing,
+    /// It went to `pod` without a session id.
+    Opening {
+        /// Where it went.
+        pod: Ordinal,
+        /// Whether it is an `initialize`.
+        request: RequestPeek,
+    },
+    /// Its session is being looked up.
+    Looking {
+        /// Which one.
+        key: SessionKey,
+        /// It is a DELETE.
+        ends: bool,
+    },
+    /// It went to the pod of its session.
+    Steered {
+        /// Which session.
+        key: SessionKey,
+        /// It is a DELETE.
+        ends: bool,
+    },
+    /// It opened a session, which is being bound.
+    Binding {
+        /// Which one.
+        key: SessionKey,
+        /// How to read the answer's body.
+        media: Media,
+    },
+    /// It opened a session, which is bound unless the answer turns out to be an error.
+    Bound {
+        /// Which one.
+        key: SessionKey,
+        /// What is known of the answer.
+        answer: AnswerPeek,
+    },
+    /// Nothing more depends on it.
+    Over,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The request's headers came.
+    Asked(Intent),
+    /// A pod was picked for a new session.
+    Placed(Ordinal),
+    /// The session was looked up.
+    Looked(Lookup),
+    /// The proxy cannot send the request to the pod.
+    SteeringRefused,
+    /// A piece of the request's body came.
+    RequestBody(&'a [u8]),
+    /// The answer's headers came.
+    Answered(Answer),
+    /// The store was asked to bind the session.
+    Stored(Binding),
+    /// A piece of the answer's body came.
+    AnswerBody(&'a [u8]),
+}
+
+/// The headers of an answer, as far as they matter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// It came from a pod, not from the proxy itself.
+    pub by_pod: bool,
+    /// The session that it names.
+    pub session: Option<Result<SessionKey, BadId>>,
+    /// How to read its body.
+    pub media: Media,
+}
+
+impl Answer {
+    fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// What is to be done, and what is to be said about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// What is to be done.
+    pub act: Act,
+    /// The session that it is about.
+    pub session: Option<SessionKey>,
+    /// Its pin is to be dropped.
+    pub forget: bool,
+    /// The decision that was reached, if one was.
+    pub decision: Option<Decision>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// Pick a pod; then [`Event::Placed`].
+    Place,
+    /// Look the session up; then [`Event::Looked`].
+    Look(SessionKey),
+    /// Send the request to a pod; then [`Event::SteeringRefused`] if that cannot be.
+    Steer(Ordinal),
+    /// Bind the session to the pod that answered; then [`Event::Stored`].
+    Bind(SessionKey, Ordinal),
+    /// Let the message go on as it is.
+    Pass,
+    /// Answer in place of the pod.
+    Reply(Reply),
+}
+
+/// What was decided about an exchange: a row of the behaviour table.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Decision {
+    /// Passed: not one of the paths.
+    Elsewhere,
+    /// Passed: a protocol version without sessions.
+    Sessionless,
+    /// Passed: names no session and cannot open one.
+    NoSession,
+    /// Sent to a pod that was picked.
+    Placed,
+    /// Sent to the pod of its session.
+    Steered,
+    /// Answered 400: its session id breaks the rules.
+    BadSessionId,
+    /// Answered 404: nothing is known of its session.
+    Unknown,
+    /// Answered 404: its session had expired.
+    Expired,
+    /// Answered 503: the pin could not be stored.
+    StoreFailed,
+    /// Answered 503: the proxy refused the steering.
+    SteeringRefused,
+    /// The answer opened a session, which is bound.
+    Bound,
+    /// Answered 503: the pod gave out an id that is in use on another pod.
+    IdTaken,
+    /// The answer opened no session.
+    NotBound,
+    /// The answer was an error after all; the session is not bound.
+    Undone,
+    /// The pod ended the session as asked.
+    Ended,
+    /// The pod did not end the session.
+    EndRefused,
+    /// Answered 404: the pod no longer knows the session.
+    Lost,
+}
+
+impl Decision {
+    /// The word for it in logs and access logs.
+    pub fn name(self) -> &'static str {
+        let metric = self.metric().name();
+        let name = metric.strip_prefix("podpin_").unwrap_or(metric);
+        name.strip_suffix("_total").unwrap_or(name)
+    }
+
+    /// The counter of it.
+    pub fn metric(self) -> Metric {
+        match self {
+            Self::Elsewhere => Metric::Elsewhere,
+            Self::Sessionless => Metric::Sessionless,
+            Self::NoSession => Metric::NoSession,
+            Self::Placed => Metric::Placed,
+            Self::Steered => Metric::Steered,
+            Self::BadSessionId => Metric::BadSessionId,
+            Self::Unknown => Metric::Unknown,
+            Self::Expired => Metric::Expired,
+            Self::StoreFailed => Metric::StoreFailed,
+            Self::SteeringRefused => Metric::SteeringRefused,
+            Self::Bound => Metric::Bound,
+            Self::IdTaken => Metric::IdTaken,
+            Self::NotBound => Metric::NotBound,
+            Self::Undone => Metric::Undone,
+            Self::Ended => Metric::Ended,
+            Self::EndRefused => Metric::EndRefused,
+            Self::Lost => Metric::Lost,
+        }
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// Takes one event. An event that the state does not wait for changes nothing and passes.
+    pub fn on(self, event: Event<'_>) -> (Self, Verdict) {
+        match (self, event) {
+            (Self::Fresh, Event::Asked(intent)) => Self::asked(intent),
+            (Self::Placing, Event::Placed(pod)) => (
+                Self::Opening {
+                    pod,
+                    request: RequestPeek::default(),
+                },
+                Verdict::because(Decision::Placed, Act::Steer(pod)),
+            ),
+            (Self::Looking { key, ends }, Event::Looked(found)) => Self::looked(key, ends, found),
+            (Self::Opening { .. } | Self::Steered { .. }, Event::SteeringRefused) => {
+                let reply = Act::Reply(Reply::unavailable());
+                (
+                    Self::Over,
+                    Verdict::because(Decision::SteeringRefused, reply),
+                )
+            }
+            (Self::Opening { pod, mut request }, Event::RequestBody(octets)) => {
+                request.read(octets);
+                (Self::Opening { pod, request }, Verdict::pass())
+            }
+            (Self::Opening { pod, request }, Event::Answered(answer)) => {
+                Self::opened(pod, request.opens(), answer)
+            }
+            (Self::Steered { key, ends }, Event::Answered(answer)) => {
+                Self::answered(key, ends, answer)
+            }
+            (Self::Binding { key, media }, Event::Stored(binding)) => {
+                Self::stored(key, media, binding)
+            }
+            (Self::Bound { key, mut answer }, Event::AnswerBody(octets)) => {
+                answer.read(octets);
+                match answer.is_error() {
+                    true => (
+                        Self::Over,
+                        Verdict::pass().to(Decision::Undone, key).forgetting(),
+                    ),
+                    false => (Self::Bound { key, answer }, Verdict::pass()),
+                }
+            }
+            (state, _) => (state, Verdict::pass()),
+        }
+    }
+
+    /// Whether the request's body is worth reading. If not, it need not leave the proxy.
+    pub fn reads_request_body(&self) -> bool {
+        matches!(self, Self::Opening { request, .. } if !request.is_done())
+    }
+
+    /// Whether the answer's body is worth reading.
+    pub fn reads_answer_body(&self) -> bool {
+        matches!(self, Self::Bound { answer, .. } if !answer.is_done())
+    }
+
+    fn asked(intent: Intent) -> (Self, Verdict) {
+        let pass = |decision| (Self::Over, Verdict::because(decision, Act::Pass));
+        match intent {
+            Intent::Elsewhere => pass(Decision::Elsewhere),
+            Intent::Sessionless => pass(Decision::Sessionless),
+            Intent::NoSession => pass(Decision::NoSession),
+            Intent::Open => (Self::Placing, Verdict::next(Act::Place)),
+            Intent::Use { key, ends } => {
+                (Self::Looking { key, ends }, Verdict::next(Act::Look(key)))
+            }
+            Intent::Malformed(bad) => {
+                let reply = Act::Reply(Reply::bad_session_id(bad));
+                (Self::Over, Verdict::because(Decision::BadSessionId, reply))
+            }
+        }
+    }
+
+    fn looked(key: SessionKey, ends: bool, found: Lookup) -> (Self, Verdict) {
+        let (state, act, decision) = match found {
+            Lookup::Live(pin) => (
+                Self::Steered { key, ends },
+                Act::Steer(pin.ordinal),
+                Decision::Steered,
+            ),
+            Lookup::Expired => (
+                Self::Over,
+                Act::Reply(Reply::session_not_found()),
+                Decision::Expired,
+            ),
+            Lookup::Unknown => (
+                Self::Over,
+                Act::Reply(Reply::session_not_found()),
+                Decision::Unknown,
+            ),
+        };
+        (state, Verdict::next(act).to(decision, key))
+    }
+
+    /// Only a success that names a session opens one. A failure may carry a fresh id that no
+    /// session has, and so may the answer to another method.
+    fn opened(pod: Ordinal, opens: Opens, answer: Answer) -> (Self, Verdict) {
+        match answer.session {
+            Some(Ok(key)) if answer.succeeded() && opens != Opens::No => {
+                let media = answer.media;
+                (
+                    Self::Binding { key, media },
+                    Verdict::next(Act::Bind(key, pod)),
+                )
+            }
+            _ => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
+        }
+    }
+
+    fn answered(key: SessionKey, ends: bool, answer: Answer) -> (Self, Verdict) {
+        let verdict = match answer.status {
+            // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
+            404 if answer.by_pod => Verdict::next(Act::Reply(Reply::session_not_found()))
+                .to(Decision::Lost, key)
+                .forgetting(),
+            _ if ends && answer.succeeded() => {
+                Verdict::pass().to(Decision::Ended, key).forgetting()
+            }
+            _ if ends => Verdict::pass().to(Decision::EndRefused, key),
+            _ => Verdict::pass(),
+        };
+        (Self::Over, verdict)
+    }
+
+    fn stored(key: SessionKey, media: Media, binding: Binding) -> (Self, Verdict) {
+        let refuse = |decision| {
+            (
+                Self::Over,
+                Verdict::next(Act::Reply(Reply::unavailable())).to(decision, key),
+            )
+        };
+        match binding {
+            Binding::Bound { .. } => (
+                Self::Bound {
+                    key,
+                    answer: AnswerPeek::into(media),
+                },
+                Verdict::pass().to(Decision::Bound, key),
+            ),
+            Binding::Taken => refuse(Decision::IdTaken),
+            Binding::Failed => refuse(Decision::StoreFailed),
+        }
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn next(act: Act) -> Self {
+        Self {
+            act,
+            session: None,
+            forget: false,
+            decision: None,
+        }
+    }
+
+    fn pass() -> Self {
+        Self::next(Act::Pass)
+    }
+
+    fn because(decision: Decision, act: Act) -> Self {
+        Self {
+            decision: Some(decision),
+            ..Self::next(act)
+        }
+    }
+
+    fn to(self, decision: Decision, session: SessionKey) -> Self {
+        Self {
+            decision: Some(decision),
+            session: Some(session),
+            ..self
+        }
+    }
+
+    fn forgetting(self) -> Self {
+        Self {
+            forget: true,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,378 @@
+use super::*;
+use crate::pin::{Pin, Timestamp};
+use crate::request::Intent;
+
+const POD: Ordinal = Ordinal(2);
+const KEY: SessionKey = SessionKey::from_octets([7; 16]);
+const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
+const LIST: &[u8] = br#"{"method":"tools/list"}"#;
+
+fn live() -> Lookup {
+    let now = Timestamp(0);
+    Lookup::Live(Pin {
+        ordinal: POD,
+        incarnation: None,
+        bound_at: now,
+        used_at: now,
+    })
+}
+
+fn answer(status: u16, session: Option<Result<SessionKey, BadId>>) -> Answer {
+    Answer {
+        status,
+        by_pod: true,
+        session,
+        media: Media::Json,
+    }
+}
+
+/// Feeds events and returns the last verdict.
+fn last(events: Vec<Event<'_>>) -> Verdict {
+    let mut exchange = Exchange::default();
+    let mut verdict = Verdict::pass();
+    for event in events {
+        (exchange, verdict) = exchange.on(event);
+    }
+    verdict
+}
+
+fn opening<'a>(body: &'a [u8], answer: Answer) -> Vec<Event<'a>> {
+    vec![
+        Event::Asked(Intent::Open),
+        Event::Placed(POD),
+        Event::RequestBody(body),
+        Event::Answered(answer),
+    ]
+}
+
+fn using<'a>(ends: bool, found: Lookup) -> Vec<Event<'a>> {
+    vec![
+        Event::Asked(Intent::Use { key: KEY, ends }),
+        Event::Looked(found),
+    ]
+}
+
+fn with<'a>(
+    mut events: Vec<Event<'a>>,
+    more: impl IntoIterator<Item = Event<'a>>,
+) -> Vec<Event<'a>> {
+    events.extend(more);
+    events
+}
+
+fn session_not_found() -> Act {
+    Act::Reply(Reply::session_not_found())
+}
+
+#[test]
+fn the_request_decides_where_it_goes() {
+    use Decision::*;
+    for (about, events, act, decision) in [
+        (
+            "elsewhere",
+            vec![Event::Asked(Intent::Elsewhere)],
+            Act::Pass,
+            Some(Elsewhere),
+        ),
+        (
+            "2026-07-28",
+            vec![Event::Asked(Intent::Sessionless)],
+            Act::Pass,
+            Some(Sessionless),
+        ),
+        (
+            "a GET without an id",
+            vec![Event::Asked(Intent::NoSession)],
+            Act::Pass,
+            Some(NoSession),
+        ),
+        (
+            "two ids",
+            vec![Event::Asked(Intent::Malformed(BadId::Repeated))],
+            Act::Reply(Reply::bad_session_id(BadId::Repeated)),
+            Some(BadSessionId),
+        ),
+        (
+            "a POST without an id",
+            vec![Event::Asked(Intent::Open)],
+            Act::Place,
+            None,
+        ),
+        (
+            "a POST without an id, placed",
+            vec![Event::Asked(Intent::Open), Event::Placed(POD)],
+            Act::Steer(POD),
+            Some(Placed),
+        ),
+        (
+            "a session",
+            using(false, live())[..1].to_vec(),
+            Act::Look(KEY),
+            None,
+        ),
+        (
+            "a live session",
+            using(false, live()),
+            Act::Steer(POD),
+            Some(Steered),
+        ),
+        (
+            "an unknown one",
+            using(false, Lookup::Unknown),
+            session_not_found(),
+            Some(Unknown),
+        ),
+        (
+            "an expired one",
+            using(true, Lookup::Expired),
+            session_not_found(),
+            Some(Expired),
+        ),
+        (
+            "a proxy that refuses the steering",
+            with(using(false, live()), [Event::SteeringRefused]),
+            Act::Reply(Reply::unavailable()),
+            Some(SteeringRefused),
+        ),
+    ] {
+        let verdict = last(events);
+        assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
+        assert!(!verdict.forget, "{about}");
+    }
+}
+
+#[test]
+fn a_session_is_bound_by_the_success_of_its_initialize_only() {
+    let named = Some(Ok(KEY));
+    for (about, body, answer, bound) in [
+        ("an initialize", INITIALIZE, answer(200, named), true),
+        (
+            "an initialize, accepted",
+            INITIALIZE,
+            answer(202, named),
+            true,
+        ),
+        (
+            "an initialize that cannot be read",
+            b"\x1f\x8b",
+            answer(200, named),
+            true,
+        ),
+        (
+            "an initialize without an id",
+            INITIALIZE,
+            answer(200, None),
+            false,
+        ),
+        (
+            "an initialize with a bad id",
+            INITIALIZE,
+            answer(200, Some(Err(BadId::Empty))),
+            false,
+        ),
+        (
+            "a failure that carries a fresh id",
+            INITIALIZE,
+            answer(400, named),
+            false,
+        ),
+        ("a redirection", INITIALIZE, answer(307, named), false),
+        ("another method", LIST, answer(200, named), false),
+        ("a batch", b"[]", answer(200, named), false),
+    ] {
+        let verdict = last(opening(body, answer));
+        let wanted = match bound {
+            true => (Act::Bind(KEY, POD), None),
+            false => (Act::Pass, Some(Decision::NotBound)),
+        };
+        assert_eq!((verdict.act, verdict.decision), wanted, "{about}");
+    }
+}
+
+#[test]
+fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
+    for (binding, act, decision) in [
+        (Binding::Bound { evicted: 1 }, Act::Pass, Decision::Bound),
+        (
+            Binding::Taken,
+            Act::Reply(Reply::unavailable()),
+            Decision::IdTaken,
+        ),
+        (
+            Binding::Failed,
+            Act::Reply(Reply::unavailable()),
+            Decision::StoreFailed,
+        ),
+    ] {
+        let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
+        let verdict = last(with(events, [Event::Stored(binding)]));
+        assert_eq!((verdict.act, verdict.decision), (act, Some(decision)));
+        assert_eq!((verdict.session, verdict.forget), (Some(KEY), false));
+    }
+}
+
+#[test]
+fn an_error_in_the_body_undoes_the_binding() {
+    for (body, undone) in [
+        (&br#"{"id":1,"error":{"code":-32602}}"#[..], true),
+        (br#"{"id":1,"result":{}}"#, false),
+    ] {
+        let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
+        let stored = Event::Stored(Binding::Bound { evicted: 0 });
+        let (first, rest) = body.split_at(9);
+        let body = [Event::AnswerBody(first), Event::AnswerBody(rest)];
+        let verdict = last(with(with(events, [stored]), body));
+        assert_eq!(verdict.forget, undone);
+        assert_eq!(verdict.decision, undone.then_some(Decision::Undone));
+        assert_eq!(verdict.act, Act::Pass);
+    }
+}
+
+#[test]
+fn the_answer_to_a_session_decides_whether_it_goes_on() {
+    use Decision::*;
+    let by_proxy = Answer {
+        by_pod: false,
+        ..answer(404, None)
+    };
+    for (about, ends, answer, act, decision, forget) in [
+        (
+            "a success",
+            false,
+            answer(200, None),
+            Act::Pass,
+            None,
+            false,
+        ),
+        (
+            "a success that names it",
+            false,
+            answer(200, Some(Ok(KEY))),
+            Act::Pass,
+            None,
+            false,
+        ),
+        (
+            "a failure",
+            false,
+            answer(500, None),
+            Act::Pass,
+            None,
+            false,
+        ),
+        (
+            "another client error",
+            false,
+            answer(400, None),
+            Act::Pass,
+            None,
+            false,
+        ),
+        (
+            "a lost session",
+            false,
+            answer(404, None),
+            session_not_found(),
+            Some(Lost),
+            true,
+        ),
+        (
+            "no route in the proxy",
+            false,
+            by_proxy,
+            Act::Pass,
+            None,
+            false,
+        ),
+        (
+            "a DELETE done",
+            true,
+            answer(204, None),
+            Act::Pass,
+            Some(Ended),
+            true,
+        ),
+        (
+            "a DELETE done before",
+            true,
+            answer(404, None),
+            session_not_found(),
+            Some(Lost),
+            true,
+        ),
+        (
+            "a DELETE refused",
+            true,
+            answer(405, None),
+            Act::Pass,
+            Some(EndRefused),
+            false,
+        ),
+        (
+            "a DELETE that failed",
+            true,
+            answer(500, None),
+            Act::Pass,
+            Some(EndRefused),
+            false,
+        ),
+    ] {
+        let verdict = last(with(using(ends, live()), [Event::Answered(answer)]));
+        assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
+        assert_eq!(verdict.forget, forget, "{about}");
+    }
+}
+
+#[test]
+fn bodies_are_read_only_while_they_can_tell_something() {
+    let stored = Event::Stored(Binding::Bound { evicted: 0 });
+    let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
+    let result = Event::AnswerBody(br#"{"result":{}}"#);
+    let mut exchange = Exchange::default();
+    let mut reads = Vec::new();
+    for event in with(events, [stored, result]) {
+        exchange = exchange.on(event).0;
+        reads.push((exchange.reads_request_body(), exchange.reads_answer_body()));
+    }
+    let (no, request, answer) = ((false, false), (true, false), (false, true));
+    assert_eq!(reads, [no, request, no, no, answer, no]);
+
+    let mut exchange = Exchange::default();
+    for event in with(
+        using(false, live()),
+        [Event::Answered(self::answer(200, None))],
+    ) {
+        exchange = exchange.on(event).0;
+        assert_eq!(
+            (exchange.reads_request_body(), exchange.reads_answer_body()),
+            no
+        );
+    }
+}
+
+#[test]
+fn an_event_that_nothing_waits_for_passes() {
+    let stray = || {
+        [
+            Event::Placed(POD),
+            Event::Looked(live()),
+            Event::SteeringRefused,
+            Event::RequestBody(INITIALIZE),
+            Event::Answered(answer(404, None)),
+            Event::Stored(Binding::Failed),
+            Event::AnswerBody(b"{\"error\":1}"),
+        ]
+    };
+    for over in [Intent::Elsewhere, Intent::Malformed(BadId::Empty)] {
+        for event in stray() {
+            assert_eq!(last(vec![Event::Asked(over), event]), Verdict::pass());
+        }
+    }
+}
+
+#[test]
+fn decisions_have_names_of_their_own() {
+    assert_eq!(Decision::Steered.name(), "steered");
+    assert_eq!(Decision::BadSessionId.name(), "bad_session_id");
+    assert_eq!(Decision::Undone.metric().name(), "podpin_undone_total");
+}

@@ -1,0 +1,325 @@
+//! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::{Level, log, warn};
+
+use crate::config::Config;
+use crate::exchange::{Act, Answer, Decision, Event, Exchange, Verdict};
+use crate::host::{Direction, Flow, Host, Note, Refused};
+use crate::message::Media;
+use crate::metrics::Metric;
+use crate::pin::{Pin, Timestamp};
+use crate::request::{Head, SessionHeader};
+use crate::session::SessionKey;
+use crate::steer::Edit;
+use crate::store::table::Table;
+use crate::store::{Binding, Lookup};
+use crate::workload::Ordinal;
+
+/// The filter as configured for one workload, on one worker thread.
+#[derive(Debug)]
+pub struct Plugin {
+    config: Config,
+    table: Table,
+    /// Open GET streams and their sessions.
+    streams: RefCell<BTreeMap<u32, SessionKey>>,
+    /// When those sessions were last noted as in use.
+    noted: Cell<Timestamp>,
+    /// The time of the last tick: a clock that costs nothing to read.
+    ticked: Cell<Timestamp>,
+    /// The log has said that the table is too small.
+    told_of_eviction: Cell<bool>,
+}
+
+/// The filter at work on one HTTP exchange.
+#[derive(Debug)]
+pub struct Filter<H> {
+    host: H,
+    id: u32,
+    plugin: Rc<Plugin>,
+    exchange: Exchange,
+    /// The pod that the request was sent to.
+    pod: Option<Ordinal>,
+    /// The session that the request belongs to, and when it was looked up.
+    session: Option<(SessionKey, Timestamp)>,
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    /// How often [`Plugin::tick`] is to be called.
+    pub const TICK: Duration = Duration::from_secs(1);
+
+    /// Begins to serve a workload.
+    pub fn start(config: Config, host: &mut impl Host) -> Rc<Self> {
+        let table = Table::new(&config.scope, config.capacity, config.lifetime);
+        table.open(host);
+        let now = host.now();
+        Rc::new(Self {
+            config,
+            table,
+            streams: RefCell::default(),
+            noted: Cell::new(now),
+            ticked: Cell::new(now),
+            told_of_eviction: Cell::new(false),
+        })
+    }
+
+    /// Keeps the sessions of open streams from idling out.
+    pub fn tick(&self, host: &mut impl Host) {
+        let now = host.now();
+        self.ticked.set(now);
+        if self.config.lifetime.wants_refresh(self.noted.get(), now) {
+            self.noted.set(now);
+            for key in self.streams.borrow().values() {
+                self.table.touch(host, key, now);
+            }
+        }
+    }
+}
+
+// === impl Filter ===
+
+impl<H: Host> Filter<H> {
+    /// A filter for the exchange that the proxy calls `id`.
+    pub fn new(id: u32, plugin: Rc<Plugin>, host: H) -> Self {
+        Self {
+            host,
+            id,
+            plugin,
+            exchange: Exchange::default(),
+            pod: None,
+            session: None,
+        }
+    }
+
+    /// The request's headers came.
+    pub fn on_request_headers(&mut self) -> Flow {
+        let headers = self.host.request_headers();
+        let head = Head::read(&headers);
+        if !head.smuggled.is_empty() {
+            head.smuggled
+                .iter()
+                .for_each(|name| self.host.remove_request_header(name));
+            self.host.count(Metric::Stripped);
+        }
+        let intent = head.intent(&self.plugin.config.paths, &self.plugin.config.scope);
+        self.settle(Event::Asked(intent), &head)
+    }
+
+    /// `size` octets of the request's body came.
+    pub fn on_request_body(&mut self, size: usize) -> Flow {
+        if !self.exchange.reads_request_body() {
+            return Flow::Continue;
+        }
+        let octets = self.host.body(Direction::Request, size);
+        self.settle(Event::RequestBody(&octets), &Head::default())
+    }
+
+    /// The answer's headers came.
+    pub fn on_answer_headers(&mut self) -> Flow {
+        let answer = match self.exchange {
+            Exchange::Opening { .. } => self.opening_answer(),
+            Exchange::Steered { .. } => self.steered_answer(),
+            _ => return Flow::Continue,
+        };
+        self.settle(Event::Answered(answer), &Head::default())
+    }
+
+    /// `size` octets of the answer's body came.
+    pub fn on_answer_body(&mut self, size: usize) -> Flow {
+        if !self.exchange.reads_answer_body() {
+            return Flow::Continue;
+        }
+        let octets = self.host.body(Direction::Answer, size);
+        self.settle(Event::AnswerBody(&octets), &Head::default())
+    }
+
+    /// The exchange is over, one way or another.
+    pub fn on_end(&mut self) {
+        let Some((key, since)) = self.session.take() else {
+            return;
+        };
+        self.plugin.streams.borrow_mut().remove(&self.id);
+        if self
+            .plugin
+            .config
+            .lifetime
+            .wants_refresh(since, self.plugin.ticked.get())
+        {
+            let now = self.host.now();
+            self.plugin.table.touch(&mut self.host, &key, now);
+        }
+    }
+
+    /// Takes an event, does what comes of it, and goes on until the message passes, waits or is
+    /// answered.
+    fn settle(&mut self, mut event: Event<'_>, head: &Head<'_>) -> Flow {
+        loop {
+            let (exchange, verdict) = std::mem::take(&mut self.exchange).on(event);
+            self.exchange = exchange;
+            event = match verdict.act {
+                Act::Place => Event::Placed(self.place()),
+                Act::Look(key) => Event::Looked(self.look(key, head)),
+                Act::Bind(key, pod) => Event::Stored(self.bind(key, pod)),
+                Act::Steer(pod) => match self.steer(head, pod) {
+                    Ok(()) => {
+                        self.conclude(&verdict);
+                        return Flow::Continue;
+                    }
+                    Err(Refused) => Event::SteeringRefused,
+                },
+                Act::Pass => {
+                    self.conclude(&verdict);
+                    return Flow::Continue;
+                }
+                Act::Reply(ref reply) => {
+                    self.conclude(&verdict);
+                    self.host.reply(reply);
+                    return Flow::Pause;
+                }
+            };
+        }
+    }
+
+    fn place(&mut self) -> Ordinal {
+        let random = self.host.random().unwrap_or_else(|| {
+            // Still spread over the pods, only easier to foresee.
+            self.host.count(Metric::RandomMissing);
+            self.host
+                .now()
+                .0
+                .wrapping_add(self.id.into())
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        self.plugin.config.placement.pick(random)
+    }
+
+    fn look(&mut self, key: SessionKey, head: &Head<'_>) -> Lookup {
+        let now = self.host.now();
+        let found = self.plugin.table.look(&mut self.host, &key, now);
+        if let Lookup::Live(_) = found {
+            self.session = Some((key, now));
+            if head.method == b"GET" {
+                self.plugin.streams.borrow_mut().insert(self.id, key);
+            }
+        }
+        found
+    }
+
+    fn bind(&mut self, key: SessionKey, pod: Ordinal) -> Binding {
+        let now = self.host.now();
+        let address = self.host.pod_address();
+        let incarnation = address.and_then(|address| {
+            std::str::from_utf8(&address)
+                .ok()?
+                .parse::<SocketAddr>()
+                .ok()
+        });
+        let pin = Pin {
+            ordinal: pod,
+            incarnation,
+            bound_at: now,
+            used_at: now,
+        };
+        let binding = self.plugin.table.bind(&mut self.host, key, pin, now);
+        if let Binding::Bound { evicted } = binding {
+            for _ in 0..evicted {
+                self.host.count(Metric::Evicted);
+            }
+            if evicted > 0 && !self.plugin.told_of_eviction.replace(true) {
+                warn!("live sessions give way to new ones; store.capacity is too small");
+            }
+        }
+        binding
+    }
+
+    fn steer(&mut self, head: &Head<'_>, pod: Ordinal) -> Result<(), Refused> {
+        let plugin = self.plugin.clone();
+        for edit in plugin
+            .config
+            .steering
+            .edits(head, &plugin.config.workload, pod)
+        {
+            match edit {
+                Edit::Header(name, value) => self.host.set_request_header(name, &value),
+                Edit::FilterState(key, value) => self.host.set_filter_state(key, &value)?,
+            }
+        }
+        self.pod = Some(pod);
+        self.host
+            .annotate(Note::Pod, &plugin.config.workload.pod(pod));
+        Ok(())
+    }
+
+    fn opening_answer(&mut self) -> Answer {
+        let headers = self.host.answer_headers();
+        let (mut status, mut session) = (0, SessionHeader::None);
+        let (mut content_type, mut content_encoding) = (None, None);
+        for (name, value) in &headers {
+            match name {
+                b":status" => status = status_of(value),
+                b"mcp-session-id" => session.add(value),
+                b"content-type" => content_type = Some(value),
+                b"content-encoding" => content_encoding = Some(value),
+                _ => {}
+            }
+        }
+        let scope = &self.plugin.config.scope;
+        Answer {
+            status,
+            by_pod: true,
+            session: session.parse().map(|id| id.map(|id| scope.key(id))),
+            media: Media::of(content_type, content_encoding),
+        }
+    }
+
+    fn steered_answer(&mut self) -> Answer {
+        let status = self.host.answer_status();
+        Answer {
+            status,
+            // Asked only where it matters: it is one more crossing.
+            by_pod: status != 404 || self.host.answered_by_pod(),
+            session: None,
+            media: Media::Other,
+        }
+    }
+
+    /// Forgets the session if so decided, and tells counters, access log and log.
+    fn conclude(&mut self, verdict: &Verdict) {
+        if let (true, Some(key)) = (verdict.forget, &verdict.session) {
+            self.session = None;
+            self.plugin.streams.borrow_mut().remove(&self.id);
+            self.plugin.table.unbind(&mut self.host, key);
+        }
+        let Some(decision) = verdict.decision else {
+            return;
+        };
+        self.host.count(decision.metric());
+        self.host.annotate(Note::Decision, decision.name());
+        let level = match decision {
+            Decision::StoreFailed | Decision::SteeringRefused | Decision::IdTaken => Level::Warn,
+            Decision::Lost => Level::Info,
+            _ => Level::Debug,
+        };
+        let workload = &self.plugin.config.workload;
+        match (verdict.session, self.pod.map(|pod| workload.pod(pod))) {
+            (Some(key), Some(pod)) => log!(level, "{}: session {key}, pod {pod}", decision.name()),
+            (Some(key), None) => log!(level, "{}: session {key}", decision.name()),
+            (None, Some(pod)) => log!(level, "{}: pod {pod}", decision.name()),
+            (None, None) => log!(level, "{}", decision.name()),
+        }
+    }
+}
+
+fn status_of(value: &[u8]) -> u16 {
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,120 @@
+//! The seam between the decisions and whatever carries them out.
+//!
+//! In Envoy the crate `podpin-filter` implements [`Host`] with proxy-wasm host calls; under test a
+//! simulated host does, with virtual time and scripted answers.
+
+use crate::headers::Headers;
+use crate::metrics::Metric;
+use crate::pin::Timestamp;
+use crate::reply::Reply;
+
+/// Key-value data that every worker thread of one proxy sees: Envoy's "shared data".
+///
+/// It has no delete and no listing, so whoever uses it must keep the number of keys bounded.
+pub trait SharedData {
+    /// The value under `key`, with the version that [`SharedData::replace`] asks for.
+    fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)>;
+
+    /// Puts `value` under `key`, unless the key's version is no longer `expected`; `None` expects
+    /// that the key does not exist.
+    fn replace(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        expected: Option<Version>,
+    ) -> Result<(), Overtaken>;
+}
+
+/// Changes with every write to a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Version(pub u32);
+
+/// Another thread wrote the key since it was read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Overtaken;
+
+/// What one HTTP exchange, and the filter as a whole, can ask of a proxy.
+pub trait Host: SharedData {
+    /// All headers of the request, in one crossing. Only while the request is being handled.
+    fn request_headers(&self) -> Headers;
+
+    /// All headers of the answer, in one crossing.
+    fn answer_headers(&self) -> Headers;
+
+    /// The status of the answer, cheaper than all its headers. Zero if there is none.
+    fn answer_status(&self) -> u16;
+
+    /// The `size` octets of the body that just arrived.
+    fn body(&self, direction: Direction, size: usize) -> Vec<u8>;
+
+    /// Sets a request header to one value, whatever there was.
+    fn set_request_header(&mut self, name: &str, value: &[u8]);
+
+    /// Removes every request header called `name`.
+    fn remove_request_header(&mut self, name: &str);
+
+    /// Sets one of the proxy's own filter-state objects, by which it configures other filters.
+    fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused>;
+
+    /// Puts a word into the request's access-log record and in reach of the proxy's routes.
+    fn annotate(&mut self, note: Note, value: &str);
+
+    /// Answers in place of the pod. Whatever the pod says is dropped.
+    fn reply(&mut self, reply: &Reply);
+
+    /// Whether the answer at hand came from a pod, not from the proxy itself.
+    fn answered_by_pod(&self) -> bool;
+
+    /// The address of the pod that answered, as `ip:port`, if the proxy knows it.
+    fn pod_address(&self) -> Option<Vec<u8>>;
+
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+
+    /// 64 random bits that nobody can guess; `None` if there is no source of them.
+    fn random(&mut self) -> Option<u64>;
+
+    /// Adds one to a counter.
+    fn count(&mut self, metric: Metric);
+}
+
+/// The host cannot do what was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Refused;
+
+/// Which way a body flows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// From the client to the pod.
+    Request,
+    /// From the pod to the client.
+    Answer,
+}
+
+/// What a record of the access log says about the filter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Note {
+    /// The last decision, by the name that [`crate::exchange::Decision`] gives it.
+    Decision,
+    /// The pod that the request was steered to. Absent if the proxy chose.
+    Pod,
+}
+
+impl Note {
+    /// The name of its filter-state object. Envoy puts `wasm.` in front.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decision => "podpin.decision",
+            Self::Pod => "podpin.pod",
+        }
+    }
+}
+
+/// Whether the proxy goes on with a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It waits, or the message has been answered.
+    Pause,
+}

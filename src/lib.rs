@@ -1,0 +1,25 @@
+//! Podpin keeps every MCP session on the pod that opened it.
+//!
+//! This crate decides; it touches nothing. It has no proxy, no clock, no I/O and no randomness of
+//! its own: a [`host::Host`] supplies those, and [`filter::Filter`] drives one HTTP exchange
+//! through it. The crate `podpin-filter` is that host inside Envoy; tests bring their own.
+//!
+//! Read [`exchange`] first: it is the life of one request, as a state machine.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod exchange;
+pub mod filter;
+pub mod headers;
+pub mod host;
+pub mod message;
+pub mod metrics;
+pub mod pin;
+pub mod placement;
+pub mod reply;
+pub mod request;
+pub mod session;
+pub mod steer;
+pub mod store;
+pub mod workload;

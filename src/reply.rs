@@ -1,0 +1,83 @@
+//! The answers that Podpin gives in place of a pod.
+
+use crate::session::BadId;
+
+/// A whole answer, of content type `application/json`. It never carries `Mcp-Session-Id`: some
+/// clients take the header over from any answer, errors included.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Seconds for a `Retry-After` header.
+    pub retry_after: Option<u32>,
+    /// A JSON-RPC error. Its `id` is null: the request's is in a body that was not waited for,
+    /// and clients that see their own id take the session for alive.
+    pub body: String,
+}
+
+impl Reply {
+    /// 404, on which a client must start a new session (MCP 2025-11-25, Transports, Session
+    /// Management 4). Some clients do so only if the code is -32001.
+    pub fn session_not_found() -> Self {
+        Self {
+            status: 404,
+            retry_after: None,
+            body: error(-32001, "Session not found"),
+        }
+    }
+
+    /// 400 for a session id that breaks the rules of MCP.
+    pub fn bad_session_id(bad: BadId) -> Self {
+        Self {
+            status: 400,
+            retry_after: None,
+            body: error(-32600, &bad.to_string()),
+        }
+    }
+
+    /// 503 because Podpin cannot keep or use a pin now. The session may well exist, so never 404.
+    pub fn unavailable() -> Self {
+        let body = error(-32603, "Session routing is unavailable, try again");
+        Self {
+            status: 503,
+            retry_after: Some(1),
+            body,
+        }
+    }
+}
+
+fn error(code: i32, message: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"{message}"}}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn every_reply_is_a_json_rpc_error_without_a_request_id() {
+        for (reply, code) in [
+            (Reply::session_not_found(), -32001),
+            (Reply::unavailable(), -32603),
+            (Reply::bad_session_id(BadId::Empty), -32600),
+            (Reply::bad_session_id(BadId::TooLong), -32600),
+            (Reply::bad_session_id(BadId::NotVisibleAscii), -32600),
+            (Reply::bad_session_id(BadId::Repeated), -32600),
+        ] {
+            let body: Value = serde_json::from_str(&reply.body).unwrap();
+            assert_eq!(body["jsonrpc"], json!("2.0"));
+            assert_eq!(body["id"], Value::Null);
+            assert_eq!(body["error"]["code"], json!(code));
+        }
+    }
+
+    /// Clients match this text.
+    #[test]
+    fn a_lost_session_is_said_in_the_words_that_clients_know() {
+        assert_eq!(
+            Reply::session_not_found().body,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#
+        );
+    }
+}

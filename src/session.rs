@@ -1,0 +1,204 @@
+//! Session ids as clients send them, and the keys that stand for them everywhere else.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The longest session id that is accepted, in octets. MCP sets no bound; ids of the known SDKs
+/// have 22 to 36.
+pub const MAX_ID_OCTETS: usize = 512;
+
+/// A session id that keeps the rules of MCP 2025-11-25, Transports, Session Management 1: one or
+/// more octets of visible ASCII, 0x21 to 0x7E. At most [`MAX_ID_OCTETS`].
+///
+/// Whoever knows an id can use the session, so `Debug` shows only its length.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct SessionId<'a>(&'a [u8]);
+
+impl<'a> SessionId<'a> {
+    /// Checks the octets of one header value.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, BadId> {
+        match octets {
+            [] => Err(BadId::Empty),
+            _ if octets.len() > MAX_ID_OCTETS => Err(BadId::TooLong),
+            _ if !octets.iter().all(|octet| matches!(octet, 0x21..=0x7e)) => {
+                Err(BadId::NotVisibleAscii)
+            }
+            _ => Ok(Self(octets)),
+        }
+    }
+}
+
+impl fmt::Debug for SessionId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({} octets)", self.0.len())
+    }
+}
+
+/// Why the `Mcp-Session-Id` of a message is not a session id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadId {
+    /// The header is there and has no octets.
+    Empty,
+    /// More than [`MAX_ID_OCTETS`].
+    TooLong,
+    /// An octet outside 0x21 to 0x7E.
+    NotVisibleAscii,
+    /// Two headers: two readers could pick different ones.
+    Repeated,
+}
+
+impl fmt::Display for BadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Mcp-Session-Id is empty"),
+            Self::TooLong => write!(f, "Mcp-Session-Id is longer than {MAX_ID_OCTETS} octets"),
+            Self::NotVisibleAscii => f.write_str("Mcp-Session-Id is not visible ASCII"),
+            Self::Repeated => f.write_str("Mcp-Session-Id occurs more than once"),
+        }
+    }
+}
+
+/// Names the workload whose sessions a key belongs to, and makes those keys.
+///
+/// The scope is part of every key, so a session of one workload means nothing on another.
+#[derive(Clone)]
+pub struct Scope {
+    name: String,
+    /// SHA-256 after one whole block made of the scope: a usual id then costs one more block.
+    absorbed: Sha256,
+}
+
+impl Scope {
+    /// A scope by its name, usually `namespace/stateful_set`.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let mut block = [0u8; 64];
+        for (to, from) in block.iter_mut().zip(Sha256::digest(&name)) {
+            *to = from;
+        }
+        Self {
+            name,
+            absorbed: Sha256::new().chain_update(block),
+        }
+    }
+
+    /// The name it was made with.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key of a session of this workload: SHA-256 over one 64-octet block that holds the
+    /// SHA-256 of the scope's name and zeros, then the id; the first 128 bits of it.
+    pub fn key(&self, id: SessionId<'_>) -> SessionKey {
+        SessionKey::first_bits_of(self.absorbed.clone().chain_update(id.0))
+    }
+
+    /// A key that no session has: names what belongs to the whole scope.
+    pub fn own_key(&self) -> SessionKey {
+        SessionKey::first_bits_of(self.absorbed.clone())
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({:?})", self.name)
+    }
+}
+
+/// Stands for a session in stores, logs and metrics. Nothing leads from it back to the id.
+///
+/// `Display` writes the first 8 hex digits, which is all that a log may show.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SessionKey([u8; 16]);
+
+impl SessionKey {
+    /// The key with these 128 bits.
+    pub const fn from_octets(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// Its 128 bits.
+    pub fn octets(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Its first 64 bits, evenly spread over all values.
+    pub fn spread(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    fn first_bits_of(hash: Sha256) -> Self {
+        let mut key = [0; 16];
+        for (to, from) in key.iter_mut().zip(hash.finalize()) {
+            *to = from;
+        }
+        Self(key)
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.spread() >> 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ids_keep_the_rules_of_the_specification() {
+        let longest = [b'x'; MAX_ID_OCTETS];
+        let too_long = [b'x'; MAX_ID_OCTETS + 1];
+        for (octets, wanted) in [
+            (&b"a"[..], Ok(())),
+            (b"!~.:=,", Ok(())),
+            (&longest, Ok(())),
+            (&too_long, Err(BadId::TooLong)),
+            (b"", Err(BadId::Empty)),
+            (b"a b", Err(BadId::NotVisibleAscii)),
+            (b"\xff", Err(BadId::NotVisibleAscii)),
+            (b"a\x7f", Err(BadId::NotVisibleAscii)),
+        ] {
+            assert_eq!(SessionId::parse(octets).map(drop), wanted, "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn debug_and_display_never_show_an_id() {
+        let id = SessionId::parse(b"c0ffee-secret").unwrap();
+        let key = Scope::new("default/myserver").key(id);
+        assert_eq!(format!("{id:?}"), "SessionId(13 octets)");
+        assert_eq!(format!("{key}").len(), 8);
+    }
+
+    /// The derivation is a contract between every Envoy that shares a store: if this fails, a
+    /// rolling upgrade loses every session.
+    #[test]
+    fn the_derivation_of_keys_never_changes() {
+        let key = Scope::new("default/myserver").key(SessionId::parse(b"abc").unwrap());
+        let hex: String = key
+            .octets()
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect();
+        assert_eq!(hex, "f5db17d236e0c757e2954897d53a49c4");
+    }
+
+    proptest! {
+        #[test]
+        fn keys_differ_by_scope_and_by_id(
+            [a, b] in prop::array::uniform2("[a-z/]{1,80}"),
+            [x, y] in prop::array::uniform2("[!-~]{1,80}"),
+        ) {
+            let key = |scope: &str, id: &str| {
+                Scope::new(scope).key(SessionId::parse(id.as_bytes()).unwrap())
+            };
+            prop_assert_eq!(key(&a, &x) == key(&b, &x), a == b);
+            prop_assert_eq!(key(&a, &x) == key(&a, &y), x == y);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One bucket of the table, and its octets.
+//!
+//! A bucket is one octet for the version of this format, then entries of [`ENTRY`] octets, most
+//! recently used first. An entry is, integers big-endian: 16 octets key; `u32` ordinal; the
+//! incarnation as one octet for its kind (0 none, 4, 6), 16 octets address (IPv4 in the first 4)
+//! and `u16` port; `u64` bound and `u64` used, both in milliseconds since the Unix epoch.
+//!
+//! Octets that are not a bucket of this version read as an empty one.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::pin::{Pin, Timestamp};
+use crate::session::SessionKey;
+use crate::workload::Ordinal;
+
+/// How many entries a bucket holds.
+pub const ENTRIES: usize = 8;
+
+const FORMAT: u8 = 1;
+const ENTRY: usize = 16 + 4 + 1 + 16 + 2 + 8 + 8;
+
+/// Finds an entry and its place without taking the bucket apart.
+pub(super) fn find(octets: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
+    entries_in(octets)
+        .enumerate()
+        .find(|(_, entry)| entry.starts_with(key.octets()))
+        .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
+}
+
+/// The entries of one bucket, most recently used first.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Bucket {
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Bucket {
+    pub(super) fn decode(octets: &[u8]) -> Self {
+        Self {
+            entries: entries_in(octets).filter_map(Entry::decode).collect(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(1 + self.entries.len() * ENTRY);
+        octets.push(FORMAT);
+        for entry in &self.entries {
+            entry.encode(&mut octets);
+        }
+        octets
+    }
+
+    pub(super) fn remove(&mut self, key: &SessionKey) -> Option<Entry> {
+        let position = self.entries.iter().position(|entry| entry.key == *key)?;
+        Some(self.entries.remove(position))
+    }
+
+    /// Adds an entry as the most recently used. Returns how many gave way.
+    pub(super) fn push_front(&mut self, entry: Entry) -> usize {
+        self.entries.insert(0, entry);
+        let evicted = self.entries.len().saturating_sub(ENTRIES);
+        self.entries.truncate(ENTRIES);
+        evicted
+    }
+}
+
+fn entries_in(octets: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
+    let entries = octets
+        .split_first()
+        .filter(|(format, _)| **format == FORMAT);
+    entries
+        .into_iter()
+        .flat_map(|(_, entries)| entries.as_chunks().0)
+        .take(ENTRIES)
+}
+
+/// One session of a bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: SessionKey,
+    pub(super) pin: Pin,
+}
+
+impl Entry {
+    fn encode(&self, octets: &mut Vec<u8>) {
+        let Pin {
+            ordinal,
+            incarnation,
+            bound_at,
+            used_at,
+        } = &self.pin;
+        octets.extend_from_slice(self.key.octets());
+        octets.extend_from_slice(&ordinal.0.to_be_bytes());
+        let (kind, ip, port) = match incarnation {
+            None => (0, [0; 16], 0),
+            Some(SocketAddr::V4(v4)) => {
+                let [a, b, c, d] = v4.ip().octets();
+                (
+                    4,
+                    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                    v4.port(),
+                )
+            }
+            Some(SocketAddr::V6(v6)) => (6, v6.ip().octets(), v6.port()),
+        };
+        octets.push(kind);
+        octets.extend_from_slice(&ip);
+        octets.extend_from_slice(&port.to_be_bytes());
+        octets.extend_from_slice(&bound_at.0.to_be_bytes());
+        octets.extend_from_slice(&used_at.0.to_be_bytes());
+    }
+
+    fn decode(octets: &[u8; ENTRY]) -> Option<Self> {
+        let (key, rest) = octets.split_first_chunk::<16>()?;
+        let (ordinal, rest) = rest.split_first_chunk::<4>()?;
+        let ([kind], rest) = rest.split_first_chunk::<1>()?;
+        let (ip, rest) = rest.split_first_chunk::<16>()?;
+        let (port, rest) = rest.split_first_chunk::<2>()?;
+        let (bound_at, rest) = rest.split_first_chunk::<8>()?;
+        let used_at = rest.first_chunk::<8>()?;
+        let ip = match kind {
+            4 => ip.first_chunk::<4>().map(|ip| IpAddr::from(*ip)),
+            6 => Some(IpAddr::from(*ip)),
+            _ => None,
+        };
+        Some(Self {
+            key: SessionKey::from_octets(*key),
+            pin: Pin {
+                ordinal: Ordinal(u32::from_be_bytes(*ordinal)),
+                incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
+                bound_at: Timestamp(u64::from_be_bytes(*bound_at)),
+                used_at: Timestamp(u64::from_be_bytes(*used_at)),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn entries()(
+            key: [u8; 16],
+            ordinal: u32,
+            incarnation in prop::option::of((any::<IpAddr>(), any::<u16>())),
+            bound_at: u64,
+            used_at: u64,
+        ) -> Entry {
+            Entry {
+                key: SessionKey::from_octets(key),
+                pin: Pin {
+                    ordinal: Ordinal(ordinal),
+                    incarnation: incarnation.map(SocketAddr::from),
+                    bound_at: Timestamp(bound_at),
+                    used_at: Timestamp(used_at),
+                },
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            entries in prop::collection::vec(entries(), 0..=ENTRIES),
+            wanted in 0..ENTRIES,
+        ) {
+            let bucket = Bucket { entries };
+            let octets = bucket.encode();
+            prop_assert_eq!(&Bucket::decode(&octets), &bucket);
+            if let Some(entry) = bucket.entries.get(wanted) {
+                prop_assert_eq!(find(&octets, &entry.key), Some((wanted, entry.pin)));
+            }
+        }
+
+        #[test]
+        fn any_octets_are_read_without_a_panic(octets: Vec<u8>, key: [u8; 16]) {
+            prop_assert!(Bucket::decode(&octets).entries.len() <= ENTRIES);
+            find(&octets, &SessionKey::from_octets(key));
+        }
+
+        #[test]
+        fn a_bucket_of_another_format_reads_as_empty(entry in entries(), format in 2u8..) {
+            let mut octets = Bucket { entries: vec![entry] }.encode();
+            octets[0] = format;
+            prop_assert_eq!(Bucket::decode(&octets), Bucket::default());
+            prop_assert_eq!(find(&octets, &entry.key), None);
+        }
+    }
+}

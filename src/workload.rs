@@ -1,0 +1,94 @@
+//! The StatefulSet whose pods hold the sessions, and the names of those pods.
+
+use std::fmt;
+
+/// The most replicas a workload may have.
+pub const MAX_REPLICAS: u32 = 10_000;
+
+/// The number of a pod in its StatefulSet, counted from 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Ordinal(pub u32);
+
+impl fmt::Display for Ordinal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A StatefulSet and the headless Service that governs it, which gives each pod a DNS name of its
+/// own (Kubernetes, StatefulSets, "Stable Network ID").
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StatefulSet {
+    /// Its name: the name of pod 0 without `-0`.
+    pub name: String,
+    /// The headless Service that its `spec.serviceName` names.
+    pub service: String,
+    /// The namespace of both.
+    pub namespace: String,
+    /// The domain of the cluster, usually `cluster.local`.
+    pub cluster_domain: String,
+    /// The port on which each pod serves MCP.
+    pub port: u16,
+    /// How many pods take new sessions: ordinals `0..replicas`.
+    pub replicas: u32,
+}
+
+impl StatefulSet {
+    /// The name of a pod: `myserver-1`.
+    pub fn pod(&self, ordinal: Ordinal) -> String {
+        format!("{}-{ordinal}", self.name)
+    }
+
+    /// The DNS name of a pod: `myserver-1.mcp-myserver-headless.default.svc.cluster.local`.
+    pub fn host(&self, ordinal: Ordinal) -> String {
+        let Self {
+            name,
+            service,
+            namespace,
+            cluster_domain,
+            ..
+        } = self;
+        format!("{name}-{ordinal}.{service}.{namespace}.svc.{cluster_domain}")
+    }
+
+    /// Host and port of a pod, as an authority.
+    pub fn authority(&self, ordinal: Ordinal) -> String {
+        let Self {
+            name,
+            service,
+            namespace,
+            cluster_domain,
+            port,
+            ..
+        } = self;
+        format!("{name}-{ordinal}.{service}.{namespace}.svc.{cluster_domain}:{port}")
+    }
+}
+
+impl fmt::Display for StatefulSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_has_the_names_that_kubernetes_gives_it() {
+        let set = StatefulSet {
+            name: "myserver".into(),
+            service: "mcp-myserver-headless".into(),
+            namespace: "default".into(),
+            cluster_domain: "cluster.local".into(),
+            port: 8080,
+            replicas: 3,
+        };
+        let host = "myserver-2.mcp-myserver-headless.default.svc.cluster.local";
+        assert_eq!(set.pod(Ordinal(2)), "myserver-2");
+        assert_eq!(set.host(Ordinal(2)), host);
+        assert_eq!(set.authority(Ordinal(2)), format!("{host}:8080"));
+        assert_eq!(set.to_string(), "default/myserver");
+    }
+}
