@@ -1,6 +1,9 @@
 //! Podpin inside Envoy: proxy-wasm callbacks in, host calls out, and no decision in between.
 
-#![allow(missing_docs, reason = "the one public item is the SDK's own entry point")]
+#![allow(
+    missing_docs,
+    reason = "the one public item is the SDK's own entry point"
+)]
 
 mod envoy;
 mod header_block;

@@ -1,0 +1,95 @@
+//! The example configurations of `envoy/`, adapted to the ports of one test.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::root;
+
+/// One of the files in `envoy/`, as a value.
+#[derive(Clone, Debug)]
+pub struct Bootstrap(pub Value);
+
+/// The ports that an example is written with.
+pub const LISTENER: u16 = 10000;
+pub const ADMIN: u16 = 9901;
+pub const DNS: u16 = 10053;
+pub const POD: u16 = 8080;
+
+impl Bootstrap {
+    /// Reads `envoy/<file>`; the module's path becomes one that holds anywhere.
+    pub fn example(file: &str) -> Result<Self> {
+        let path = root().join("envoy").join(file);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let mut bootstrap = Self(serde_yaml_ng::from_str(&text)?);
+        let module = root().join("dist/podpin.wasm");
+        walk(&mut bootstrap.0, &mut |value| {
+            if value == "dist/podpin.wasm" {
+                *value = module.display().to_string().into();
+            }
+        });
+        Ok(bootstrap)
+    }
+
+    /// Replaces one of the example's ports, wherever it stands.
+    pub fn port(mut self, from: u16, to: u16) -> Self {
+        let suffix = format!(":{from}");
+        walk(&mut self.0, &mut |value| {
+            if *value == from {
+                *value = to.into();
+            } else if let Some(host) = value.as_str().and_then(|text| text.strip_suffix(&suffix)) {
+                *value = format!("{host}:{to}").into();
+            }
+        });
+        self.plugin(|plugin| {
+            walk(plugin, &mut |value| {
+                if *value == from {
+                    *value = to.into();
+                }
+            });
+        })
+    }
+
+    /// Changes the filter's own configuration.
+    pub fn plugin(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let text = self
+            .filters()
+            .iter_mut()
+            .find_map(|filter| filter.pointer_mut("/typed_config/config/configuration/value"));
+        if let Some(text) = text {
+            let mut plugin = serde_json::from_str(text.as_str().unwrap_or("null"))
+                .expect("the example's plugin configuration is JSON");
+            change(&mut plugin);
+            *text = plugin.to_string().into();
+        }
+        self
+    }
+
+    /// Leaves the filter out.
+    pub fn without_podpin(mut self) -> Self {
+        self.filters().retain(|filter| filter["name"] != "podpin");
+        self
+    }
+
+    /// The HTTP filters of the one listener.
+    pub fn filters(&mut self) -> &mut Vec<Value> {
+        self.connection_manager()["http_filters"]
+            .as_array_mut()
+            .expect("a list of HTTP filters")
+    }
+
+    /// The connection manager of the one listener.
+    pub fn connection_manager(&mut self) -> &mut Value {
+        self.0
+            .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
+            .expect("an HTTP connection manager")
+    }
+}
+
+/// Calls `visit` on every value within `value`.
+fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
+        Value::Object(members) => members.values_mut().for_each(|member| walk(member, visit)),
+        _ => visit(value),
+    }
+}

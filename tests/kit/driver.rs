@@ -1,0 +1,52 @@
+//! What a scenario runs on: the filter in some host, with pods behind it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{Ask, Got};
+use crate::pods::App;
+
+/// The filter, in some host.
+pub trait Driver {
+    /// Sends one request and waits for its answer; of a GET, only for the head.
+    fn send(&mut self, ask: Ask) -> Got;
+
+    /// Makes a pod forget all it has in memory.
+    fn restart(&mut self, ordinal: usize);
+
+    /// One of the filter's counters, by its name without `podpin_` and `_total`.
+    fn counter(&mut self, name: &str) -> u64;
+
+    /// Decision and pod of the last request, as an access log shows them.
+    fn noted(&mut self) -> (String, String);
+}
+
+/// A driver that rules over time.
+pub trait VirtualTime: Driver {
+    /// Lets time pass.
+    fn advance(&mut self, time: Duration);
+
+    /// Opens a stream with a GET, and keeps it open until [`VirtualTime::close`].
+    fn hold(&mut self, ask: Ask);
+
+    /// Ends what is held open.
+    fn close(&mut self);
+}
+
+/// What a scenario needs.
+#[derive(Clone, Copy)]
+pub struct Scene {
+    pub pods: App,
+    /// Changes the filter's configuration, which is that of the main example.
+    pub configure: fn(&mut Value),
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            pods: App::Stateful,
+            configure: |_| {},
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A real Envoy as a child process.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bootstrap::Bootstrap;
+use crate::root;
+use crate::wait::until;
+
+pub struct Envoy {
+    /// Where the listener `mcp` is.
+    pub address: SocketAddr,
+    /// Where the admin interface is.
+    pub admin: SocketAddr,
+    /// Its configuration, logs and access log. Removed with it.
+    pub directory: TempDir,
+    process: Child,
+}
+
+impl Envoy {
+    /// Starts Envoy with two workers and waits until it serves. It ends when this is dropped, or
+    /// when this thread ends.
+    pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let config = directory.path().join("envoy.json");
+        std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
+        let admin_file = directory.path().join("admin");
+        // setpriv, so that not even a killed test leaves an Envoy behind.
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(binary()?)
+            .args([
+                "--disable-hot-restart",
+                "--concurrency",
+                "2",
+                "--log-level",
+                "info",
+            ])
+            .args([
+                "--component-log-level",
+                "wasm:debug",
+                "--file-flush-interval-msec",
+                "50",
+            ])
+            .arg("--config-path")
+            .arg(&config)
+            .arg("--admin-address-path")
+            .arg(&admin_file)
+            .stdout(File::create(directory.path().join("access.log"))?)
+            .stderr(File::create(directory.path().join("envoy.log"))?)
+            .spawn()
+            .context("setpriv, of Debian's package util-linux, cannot be run")?;
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut envoy = Self {
+            address: nowhere,
+            admin: nowhere,
+            directory,
+            process,
+        };
+        loop {
+            if envoy.process.try_wait()?.is_some() {
+                bail!("Envoy did not start:\n{}", envoy.log());
+            }
+            if let Some((admin, address)) = is_ready(&admin_file).await {
+                (envoy.admin, envoy.address) = (admin, address);
+                return Ok(envoy);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The URL of a path behind the listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// All counters and gauges whose name contains `part`.
+    pub async fn stats(&self, part: &str) -> Result<HashMap<String, u64>> {
+        let url = format!("http://{}/stats?format=json&filter={part}", self.admin);
+        let stats: Value = reqwest::get(url).await?.json().await?;
+        let stats = stats["stats"].as_array().cloned().unwrap_or_default();
+        Ok(stats
+            .into_iter()
+            .filter_map(|stat| Some((stat["name"].as_str()?.to_owned(), stat["value"].as_u64()?)))
+            .collect())
+    }
+
+    /// One of the filter's counters, by its name without `podpin_` and `_total`.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let name = format!("wasmcustom.podpin_{name}_total");
+        self.stats(&name)
+            .await
+            .expect("Envoy's stats")
+            .get(&name)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Waits for one of the filter's counters.
+    pub async fn counted(&self, name: &str, wanted: u64) {
+        until(&format!("{wanted} of {name}"), || async {
+            (self.counter(name).await == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// What Envoy logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("envoy.log")).unwrap_or_default()
+    }
+
+    /// The access log so far.
+    pub fn access_log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default()
+    }
+
+    /// The memory that it holds, in KB.
+    pub fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("Envoy runs");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number of KB")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Lets Envoy judge a configuration without serving it.
+pub fn validate(bootstrap: &Bootstrap) -> Result<Output> {
+    let directory = tempfile::tempdir()?;
+    let config = directory.path().join("envoy.json");
+    std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
+    Ok(Command::new(binary()?)
+        .args([
+            "--mode",
+            "validate",
+            "--disable-hot-restart",
+            "--config-path",
+        ])
+        .arg(config)
+        .output()?)
+}
+
+/// The Envoy to use: `$ENVOY`, else one on the PATH, else the one that `make` installs.
+fn binary() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("ENVOY") {
+        return Ok(named.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<_> = std::env::split_paths(&path)
+        .map(|dir| dir.join("envoy"))
+        .collect();
+    places.push(root().join(".tools/envoy/bin/envoy"));
+    let found = places.into_iter().find(|place| place.is_file());
+    found.context("no Envoy: set ENVOY, put envoy on the PATH, or run `make envoy`")
+}
+
+async fn is_ready(admin_file: &Path) -> Option<(SocketAddr, SocketAddr)> {
+    let admin: SocketAddr = std::fs::read_to_string(admin_file)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    let ready = reqwest::get(format!("http://{admin}/ready")).await.ok()?;
+    if !ready.status().is_success() {
+        return None;
+    }
+    let url = format!("http://{admin}/listeners?format=json");
+    let listeners: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+    let listener = listeners["listener_statuses"]
+        .as_array()?
+        .iter()
+        .find(|listener| listener["name"] == "mcp")?;
+    let socket = &listener["local_address"]["socket_address"];
+    let ip = socket["address"].as_str()?.parse().ok()?;
+    Some((
+        admin,
+        SocketAddr::new(ip, socket["port_value"].as_u64()?.try_into().ok()?),
+    ))
+}

@@ -1,0 +1,28 @@
+//! Real parts on loopback, for tests and for the demonstration: MCP servers that keep sessions in
+//! memory, a DNS server that knows their pod names, Envoy with the filter, and MCP clients.
+//!
+//! Everything takes free ports and ends when it is dropped, also after a panic.
+
+pub mod bootstrap;
+pub mod client;
+pub mod dns;
+pub mod driver;
+pub mod envoy;
+pub mod model;
+pub mod pods;
+pub mod scenarios;
+pub mod setup;
+pub mod wait;
+
+use std::path::PathBuf;
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().map(PathBuf::from).unwrap_or(manifest)
+}
+
+/// The name of the StatefulSet in the examples, and of its headless Service.
+pub const STATEFUL_SET: &str = "myserver";
+/// The domain below which its pods have their names.
+pub const DOMAIN: &str = "mcp-myserver-headless.default.svc.cluster.local";

@@ -1,0 +1,351 @@
+//! A model of a proxy: routes requests of scenarios through an [`Engine`] to pods in this process.
+//!
+//! What the engine sees is what Envoy would show it: callbacks in Envoy's order, bodies in pieces,
+//! and, while it has paused or answered, nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+
+use crate::bootstrap::Bootstrap;
+use crate::client::{Ask, Got};
+use crate::driver::{Driver, Scene, VirtualTime};
+use crate::pods::{App, SeenSoFar, noted};
+use crate::{DOMAIN, STATEFUL_SET};
+
+/// Headers as a proxy has them, with the pseudo-headers of HTTP/2.
+pub type Pairs = Vec<(String, Vec<u8>)>;
+
+/// The filter in a host that is simulated.
+pub trait Engine {
+    /// The filter with this configuration.
+    fn start(plugin: &Value) -> Self;
+
+    /// A new exchange, and its request's headers.
+    fn request(&mut self, headers: Pairs) -> (u32, Step);
+
+    /// A piece of the request's body.
+    fn request_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step;
+
+    /// The headers of the answer of the pod at `address`.
+    fn answer(&mut self, stream: u32, headers: Pairs, address: &str) -> Step;
+
+    /// A piece of the answer's body.
+    fn answer_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step;
+
+    /// The exchange is over.
+    fn end(&mut self, stream: u32);
+
+    /// What the filter has made of an exchange.
+    fn record(&self, stream: u32) -> StreamRecord;
+
+    /// The proxy around it.
+    fn proxy(&self) -> ProxyRecord;
+
+    /// Lets time pass, and a tick come.
+    fn advance(&mut self, time: Duration);
+}
+
+/// What came of a callback.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    Go,
+    Wait,
+    Reply(u16, Pairs, Vec<u8>),
+}
+
+/// One exchange, as a simulated host keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct StreamRecord {
+    pub request: Pairs,
+    pub answer: Pairs,
+    pub body: Vec<u8>,
+    pub address: Option<String>,
+    pub filter_state: BTreeMap<String, String>,
+    pub reply: Option<(u16, Pairs, Vec<u8>)>,
+}
+
+impl StreamRecord {
+    pub fn step(&mut self, paused: bool) -> Step {
+        match self.reply.take() {
+            Some((status, headers, body)) => {
+                assert!(
+                    paused,
+                    "a callback that answers must pause, or Envoy goes on"
+                );
+                Step::Reply(status, headers, body)
+            }
+            None if paused => Step::Wait,
+            None => Step::Go,
+        }
+    }
+}
+
+/// What all exchanges share, as a simulated host keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyRecord {
+    pub shared: HashMap<String, (Vec<u8>, u32)>,
+    pub writes: u32,
+    pub milliseconds: u64,
+    pub randoms: u64,
+    pub counters: HashMap<String, u64>,
+    pub log: Vec<String>,
+}
+
+impl ProxyRecord {
+    /// Numbers that are spread over all of `u64`, the same in every run (SplitMix64).
+    pub fn random(&mut self) -> u64 {
+        self.randoms = self.randoms.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.randoms ^ (self.randoms >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Sets shared data as Envoy does: a version of 0 is none to compare with, and a key that is
+    /// not there is created whatever the version. False if the version is another.
+    pub fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool {
+        if let Some((_, now)) = self.shared.get(key)
+            && version != 0
+            && version != *now
+        {
+            return false;
+        }
+        self.writes += 1;
+        self.shared
+            .insert(key.to_owned(), (value.to_vec(), self.writes));
+        true
+    }
+}
+
+/// A [`Driver`] of an engine.
+pub struct Model<E> {
+    pub engine: E,
+    app: App,
+    pods: Vec<(Router, SeenSoFar)>,
+    balanced: usize,
+    last: StreamRecord,
+    held: Option<u32>,
+    runtime: Runtime,
+}
+
+impl<E: Engine> Model<E> {
+    pub fn new(scene: Scene) -> Self {
+        let mut plugin = Value::Null;
+        let example = Bootstrap::example("envoy.yaml").expect("the main example");
+        example.plugin(|value| {
+            (scene.configure)(value);
+            plugin = value.clone();
+        });
+        let pod = |ordinal| {
+            let seen = SeenSoFar::default();
+            (noted(scene.pods.serve(ordinal), seen.clone()), seen)
+        };
+        Self {
+            engine: E::start(&plugin),
+            app: scene.pods,
+            pods: (0..3).map(pod).collect(),
+            balanced: 0,
+            last: StreamRecord::default(),
+            held: None,
+            runtime: Runtime::new().expect("a runtime"),
+        }
+    }
+
+    fn exchange(&mut self, ask: Ask) -> (u32, Got) {
+        let (stream, step) = self.engine.request(request_headers(&ask));
+        if let Some(got) = replied(step) {
+            return (stream, got);
+        }
+        // In two pieces, the first of them often empty.
+        let (first, rest) = ask.body.split_at(ask.body.len() / 3);
+        for (octets, last) in [(first, false), (rest, true)] {
+            if let Some(got) = replied(self.engine.request_body(stream, octets, last)) {
+                return (stream, got);
+            }
+        }
+        let record = self.engine.record(stream);
+        let ordinal = self.route(&record);
+        let (pod, seen) = &self.pods[ordinal];
+        let request = http_request(&record.request, ask.body);
+        let Ok(answer) = self.runtime.block_on(pod.clone().oneshot(request));
+        let (head, body) = answer.into_parts();
+        let seen = seen.lock().unwrap().pop().map(|seen| (ordinal, seen));
+        let address = format!("127.0.1.{}:8080", ordinal + 1);
+        let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
+        pairs.extend(
+            head.headers
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())),
+        );
+        if let Some(got) = replied(self.engine.answer(stream, pairs, &address)) {
+            return (stream, Got { pod: seen, ..got });
+        }
+        let body = match ask.method {
+            Method::GET => Vec::new(),
+            _ => self.pass(stream, body),
+        };
+        (
+            stream,
+            Got {
+                status: head.status,
+                headers: head.headers,
+                body,
+                pod: seen,
+            },
+        )
+    }
+
+    /// Envoy's routes of the main example.
+    fn route(&mut self, record: &StreamRecord) -> usize {
+        let authority = record.request.iter().find(|(name, _)| name == ":authority");
+        let authority = authority.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let dynamic = record
+            .filter_state
+            .get("envoy.upstream.dynamic_host")
+            .cloned();
+        let host = dynamic.or(authority).unwrap_or_default();
+        let host = host.strip_suffix(":8080").unwrap_or(&host);
+        let pod = host.strip_suffix(&format!(".{DOMAIN}"));
+        let ordinal = pod.and_then(|pod| pod.strip_prefix(STATEFUL_SET)?.strip_prefix('-'));
+        match ordinal.and_then(|ordinal| ordinal.parse().ok()) {
+            Some(ordinal) if record.filter_state.contains_key("wasm.podpin.pod") => ordinal,
+            _ => {
+                self.balanced += 1;
+                self.balanced % self.pods.len()
+            }
+        }
+    }
+
+    fn pass(&mut self, stream: u32, mut body: Body) -> Vec<u8> {
+        let mut octets = Vec::new();
+        while let Some(frame) = self.runtime.block_on(body.frame()) {
+            let frame = frame
+                .expect("a pod does not break off")
+                .into_data()
+                .unwrap_or_default();
+            for piece in frame.chunks(13) {
+                assert_eq!(self.engine.answer_body(stream, piece, false), Step::Go);
+            }
+            octets.extend_from_slice(&frame);
+        }
+        assert_eq!(self.engine.answer_body(stream, &[], true), Step::Go);
+        octets
+    }
+}
+
+impl<E: Engine> Driver for Model<E> {
+    fn send(&mut self, ask: Ask) -> Got {
+        let (stream, got) = self.exchange(ask);
+        self.engine.end(stream);
+        self.last = self.engine.record(stream);
+        got
+    }
+
+    fn restart(&mut self, ordinal: usize) {
+        let seen = self.pods[ordinal].1.clone();
+        self.pods[ordinal].0 = noted(self.app.serve(ordinal), seen);
+    }
+
+    fn counter(&mut self, name: &str) -> u64 {
+        let name = format!("podpin_{name}_total");
+        self.engine
+            .proxy()
+            .counters
+            .get(&name)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn noted(&mut self) -> (String, String) {
+        let state = |name: &str| {
+            self.last
+                .filter_state
+                .get(name)
+                .cloned()
+                .unwrap_or("-".into())
+        };
+        (state("wasm.podpin.decision"), state("wasm.podpin.pod"))
+    }
+}
+
+impl<E: Engine> VirtualTime for Model<E> {
+    fn advance(&mut self, time: Duration) {
+        self.engine.advance(time);
+    }
+
+    fn hold(&mut self, ask: Ask) {
+        let (stream, got) = self.exchange(ask);
+        assert_eq!(got.status, StatusCode::OK);
+        self.held = Some(stream);
+    }
+
+    fn close(&mut self) {
+        self.engine
+            .end(self.held.take().expect("something is held open"));
+    }
+}
+
+fn request_headers(ask: &Ask) -> Pairs {
+    let mut pairs: Pairs = vec![
+        (":method".to_owned(), ask.method.as_str().into()),
+        (":path".to_owned(), ask.path.clone().into()),
+        (":scheme".to_owned(), b"http".to_vec()),
+        (":authority".to_owned(), b"mcp.example".to_vec()),
+    ];
+    pairs.extend(
+        ask.headers
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())),
+    );
+    pairs
+}
+
+fn http_request(pairs: &Pairs, body: Vec<u8>) -> http::Request<Body> {
+    let mut request = http::Request::new(Body::from(body));
+    for (name, value) in pairs {
+        let value = HeaderValue::from_bytes(value).expect("a header value");
+        match name.as_str() {
+            ":method" => *request.method_mut() = value.as_bytes().try_into().expect("a method"),
+            ":path" => *request.uri_mut() = value.as_bytes().try_into().expect("a path"),
+            ":authority" => drop(request.headers_mut().insert("host", value)),
+            ":scheme" => {}
+            name => {
+                let name: HeaderName = name.parse().expect("a header name");
+                request.headers_mut().append(name, value);
+            }
+        }
+    }
+    request
+}
+
+fn replied(step: Step) -> Option<Got> {
+    match step {
+        Step::Go => None,
+        Step::Wait => panic!("the filter waits and nothing will wake it"),
+        Step::Reply(status, pairs, body) => {
+            let headers: HeaderMap = pairs
+                .iter()
+                .map(|(n, v)| {
+                    (
+                        n.parse::<HeaderName>().unwrap(),
+                        HeaderValue::from_bytes(v).unwrap(),
+                    )
+                })
+                .collect();
+            let status = StatusCode::from_u16(status).expect("a status");
+            Some(Got {
+                status,
+                headers,
+                body,
+                pod: None,
+            })
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Pods: MCP servers with sessions in their own memory, each on a loopback address of its own and
+//! all on one port, as the pods of a StatefulSet are.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use http::{HeaderMap, Method, Uri};
+use http_body_util::BodyExt;
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::model::{CustomNotification, ServerCapabilities, ServerConfig, ServerNotification};
+use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{RoleServer, ServerHandler, schemars, tool, tool_handler, tool_router};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::STATEFUL_SET;
+use crate::dns::pod_ip;
+
+/// What runs in the pods.
+#[derive(Clone, Copy)]
+pub enum App {
+    /// MCP servers with sessions. They accept any `Host`.
+    Stateful,
+    /// MCP servers with sessions that accept only this `Host`, as SDKs do by default against DNS
+    /// rebinding.
+    StatefulFor(&'static str),
+    /// MCP servers without sessions.
+    Stateless,
+    /// Answers that no real server can be made to give.
+    Script(fn(&Seen) -> http::Response<String>),
+}
+
+/// A StatefulSet.
+pub struct Pods {
+    pub port: u16,
+    app: App,
+    pods: Vec<Pod>,
+}
+
+struct Pod {
+    server: JoinHandle<()>,
+    seen: SeenSoFar,
+}
+
+/// What a pod has seen.
+pub type SeenSoFar = Arc<Mutex<Vec<Seen>>>;
+
+/// A request as a pod saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Pods {
+    /// Starts `replicas` pods, on a port that is free if none is named.
+    pub async fn start(replicas: usize, port: Option<u16>, app: App) -> Result<Self> {
+        let listeners = listen(replicas, port).await?;
+        let port = listeners
+            .first()
+            .context("no replicas")?
+            .local_addr()?
+            .port();
+        let pods = listeners.into_iter().enumerate();
+        let run = |(ordinal, listener)| Pod::run(listener, app.serve(ordinal), Arc::default());
+        Ok(Self {
+            port,
+            app,
+            pods: pods.map(run).collect(),
+        })
+    }
+
+    /// Stops a pod and starts it again on the same address, without anything it had in memory.
+    pub async fn restart(&mut self, ordinal: usize) -> Result<()> {
+        let seen = self.pods[ordinal].seen.clone();
+        self.stop(ordinal).await;
+        let listener = TcpListener::bind((pod_ip(ordinal), self.port)).await?;
+        self.pods[ordinal] = Pod::run(listener, self.app.serve(ordinal), seen);
+        Ok(())
+    }
+
+    /// Stops a pod; its connections end.
+    pub async fn stop(&mut self, ordinal: usize) {
+        let server = &mut self.pods[ordinal].server;
+        server.abort();
+        let _ = server.await;
+    }
+
+    /// What the pods have seen since this was last asked, each with the ordinal of the pod.
+    pub fn take_seen(&self) -> Vec<(usize, Seen)> {
+        let each = self.pods.iter().enumerate();
+        each.flat_map(|(ordinal, pod)| {
+            std::mem::take(&mut *pod.seen.lock().unwrap())
+                .into_iter()
+                .map(move |s| (ordinal, s))
+        })
+        .collect()
+    }
+}
+
+impl Pod {
+    fn run(listener: TcpListener, app: Router, seen: SeenSoFar) -> Self {
+        let app = noted(app, seen.clone());
+        let server = async move {
+            // Ends with the runtime or by being stopped, never by itself.
+            let _ = axum::serve(listener, app).await;
+        };
+        Self {
+            server: tokio::spawn(server),
+            seen,
+        }
+    }
+}
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        self.pods.iter().for_each(|pod| pod.server.abort());
+    }
+}
+
+/// One port that is free on every pod's address.
+async fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> {
+    'attempt: for _ in 0..100 {
+        let mut listeners = Vec::new();
+        let mut shared = port.unwrap_or(0);
+        for ordinal in 0..replicas {
+            let address = SocketAddr::from((pod_ip(ordinal), shared));
+            match TcpListener::bind(address).await {
+                Ok(listener) => {
+                    shared = listener.local_addr()?.port();
+                    listeners.push(listener);
+                }
+                Err(_) if port.is_none() => continue 'attempt,
+                Err(error) => {
+                    return Err(error).context(format!("no pod can listen on {address}"));
+                }
+            }
+        }
+        return Ok(listeners);
+    }
+    bail!(
+        "no port is free on all of {} and the next {replicas}",
+        pod_ip(0)
+    )
+}
+
+/// Writes down every request to `app`.
+pub fn noted(app: Router, seen: SeenSoFar) -> Router {
+    app.layer(from_fn_with_state(seen, note))
+}
+
+async fn note(State(seen): State<SeenSoFar>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
+    seen.lock().unwrap().push(Seen {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        headers: head.headers.clone(),
+        body: body.to_vec(),
+    });
+    next.run(Request::from_parts(head, Body::from(body))).await
+}
+
+impl App {
+    /// The server of one pod.
+    pub fn serve(self, ordinal: usize) -> Router {
+        let config = StreamableHttpServerConfig::default();
+        let config = match self {
+            Self::Stateful => config.disable_allowed_hosts(),
+            Self::StatefulFor(host) => config.with_allowed_hosts([host]),
+            Self::Stateless => config
+                .disable_allowed_hosts()
+                .with_legacy_session_mode(false),
+            Self::Script(answer) => {
+                return Router::new().fallback(async move |request: Request| {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.map(|body| body.to_bytes());
+                    answer(&Seen {
+                        method: head.method,
+                        uri: head.uri,
+                        headers: head.headers,
+                        body: body.unwrap_or_default().to_vec(),
+                    })
+                });
+            }
+        };
+        let service = StreamableHttpService::new(
+            move || Ok(Server::new(ordinal)),
+            Arc::<LocalSessionManager>::default(),
+            config,
+        );
+        Router::new().fallback_service(service)
+    }
+}
+
+/// An MCP server that counts within a session.
+#[derive(Clone)]
+struct Server {
+    pod: String,
+    count: Arc<AtomicU32>,
+    #[expect(dead_code, reason = "the SDK's macro reads it")]
+    tool_router: ToolRouter<Self>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Text {
+    text: String,
+}
+
+#[tool_router]
+impl Server {
+    fn new(ordinal: usize) -> Self {
+        Self {
+            pod: format!("{STATEFUL_SET}-{ordinal}"),
+            count: Arc::default(),
+            tool_router: Self::tool_router(),
+        }
+    }
+
+    #[tool(description = "Counts the calls of this session: 1, 2, 3 and so on")]
+    fn count(&self) -> String {
+        (self.count.fetch_add(1, Ordering::Relaxed) + 1).to_string()
+    }
+
+    #[tool(description = "Tells the name of the pod that holds this session")]
+    fn whoami(&self) -> String {
+        self.pod.clone()
+    }
+
+    #[tool(description = "Sends a notification with this text on the session's GET stream")]
+    async fn notify(
+        &self,
+        Parameters(Text { text }): Parameters<Text>,
+        context: RequestContext<RoleServer>,
+    ) -> String {
+        let params = serde_json::json!({"text": text});
+        let notification = CustomNotification::new("notifications/podpin", Some(params));
+        let notification = ServerNotification::CustomNotification(notification);
+        match context.peer.send_notification(notification).await {
+            Ok(()) => "sent".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+}

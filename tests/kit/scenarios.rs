@@ -1,0 +1,132 @@
+//! What must hold wherever the filter runs: one table, several drivers.
+//!
+//! A scenario is a function of a [`Driver`]; its name is the fact it shows. [`each_scenario`]
+//! makes a test of each, for one driver.
+
+mod faults;
+mod sessions;
+mod timed;
+mod untouched;
+
+pub use faults::*;
+pub use sessions::*;
+pub use timed::*;
+pub use untouched::*;
+
+use serde_json::json;
+
+use crate::client::{Ask, Got};
+use crate::driver::{Driver, Scene};
+
+/// Makes a test of every scenario, on the driver that `$driver` makes of a [`Scene`].
+#[macro_export]
+macro_rules! each_scenario {
+    ($driver:path) => {
+        $crate::scenario_tests! { $driver;
+            a_session_stays_on_the_pod_that_opened_it,
+            new_sessions_are_spread_over_all_pods,
+            a_pod_sees_its_own_name_and_the_one_that_was_asked_for,
+            an_unknown_session_is_answered_404,
+            an_ended_session_is_answered_404,
+            a_session_that_its_pod_lost_is_answered_404_and_forgotten,
+            an_initialize_with_a_session_id_is_treated_by_its_id,
+            a_stream_and_its_resumption_reach_the_pod_of_the_session,
+            a_session_means_nothing_to_another_workload,
+            one_replica_is_no_special_case,
+            a_drained_pod_gets_no_new_session,
+            a_dynamic_host_leaves_the_authority_alone,
+            a_bad_session_id_is_answered_400_and_goes_nowhere,
+            steering_headers_of_a_client_are_removed,
+            a_request_of_2026_07_28_arrives_as_it_was_sent,
+            a_request_elsewhere_arrives_as_it_was_sent,
+            a_request_that_cannot_open_a_session_arrives_as_it_was_sent,
+            a_server_without_sessions_is_left_alone,
+            a_failure_with_a_fresh_id_binds_nothing,
+            an_error_in_a_success_undoes_the_binding,
+            an_answer_in_json_binds_as_well,
+            another_method_with_a_fresh_id_binds_nothing,
+            a_refused_delete_keeps_the_session,
+            a_bad_id_of_a_pod_binds_nothing,
+            an_id_in_use_on_another_pod_is_not_handed_out,
+        }
+    };
+}
+
+/// The same for scenarios in which time passes.
+#[macro_export]
+macro_rules! each_timed_scenario {
+    ($driver:path) => {
+        $crate::scenario_tests! { $driver;
+            an_idle_session_expires,
+            a_session_in_use_lives_to_its_greatest_age,
+            an_open_stream_keeps_its_session,
+            a_long_answer_keeps_its_session,
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! scenario_tests {
+    ($driver:path; $($name:ident,)*) => { $(
+        #[test]
+        fn $name() {
+            let scenario = $crate::scenarios::$name;
+            scenario(|scene| $driver(scene));
+        }
+    )* };
+}
+
+/// A session that was opened.
+pub struct Opened {
+    pub id: String,
+    pub ordinal: usize,
+}
+
+/// Opens a session and says so to the server, as a client must.
+pub fn open(driver: &mut impl Driver) -> Opened {
+    let got = driver.send(Ask::initialize());
+    assert_eq!(got.status, 200, "{got:?}");
+    let id = got
+        .header("mcp-session-id")
+        .expect("a session id")
+        .to_owned();
+    assert!(got.message()["result"]["serverInfo"].is_object());
+    let opened = Opened {
+        id,
+        ordinal: got.ordinal(),
+    };
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let got = driver.send(Ask::post(initialized).session(&opened.id));
+    assert_eq!((got.status.as_u16(), got.ordinal()), (202, opened.ordinal));
+    opened
+}
+
+/// What the server of the session counts to.
+pub fn count(driver: &mut impl Driver, session: &Opened) -> u32 {
+    let got = driver.send(Ask::tool("count").session(&session.id));
+    assert_eq!(got.status, 200, "{got:?}");
+    assert_eq!(got.ordinal(), session.ordinal);
+    got.text().parse().expect("a number")
+}
+
+/// Asserts that an honest client is served.
+pub fn serves(driver: &mut impl Driver) {
+    let session = open(driver);
+    assert_eq!(count(driver, &session), 1);
+}
+
+/// Asserts the answer on which every client starts a new session.
+pub fn is_session_not_found(got: &Got) {
+    assert_eq!(got.status, 404);
+    assert_eq!(got.header("content-type"), Some("application/json"));
+    assert!(!got.headers.contains_key("mcp-session-id"));
+    assert_eq!(
+        String::from_utf8_lossy(&got.body),
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#
+    );
+}
+
+fn plain<D: Driver>(driver: impl FnOnce(Scene) -> D) -> D {
+    driver(Scene::default())
+}

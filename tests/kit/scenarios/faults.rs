@@ -1,0 +1,129 @@
+//! Answers that an honest server of today does not give, but one in the field might.
+
+use http::Response;
+use serde_json::json;
+
+use super::is_session_not_found;
+use crate::client::Ask;
+use crate::driver::{Driver, Scene};
+use crate::pods::{App, Seen};
+
+fn script<D: Driver>(driver: impl FnOnce(Scene) -> D, answer: fn(&Seen) -> Response<String>) -> D {
+    driver(Scene {
+        pods: App::Script(answer),
+        ..Scene::default()
+    })
+}
+
+fn answer(status: u16, id: &str, body: &str) -> Response<String> {
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .header("mcp-session-id", id)
+        .body(body.to_owned())
+        .unwrap()
+}
+
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+
+pub fn a_failure_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| answer(400, "fresh", r#"{"error":{}}"#));
+    let got = driver.send(Ask::initialize());
+    assert_eq!(
+        (got.status.as_u16(), got.header("mcp-session-id")),
+        (400, Some("fresh"))
+    );
+    assert_eq!(driver.noted().0, "not_bound");
+    is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
+}
+
+pub fn an_error_in_a_success_undoes_the_binding<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| {
+        answer(
+            200,
+            "fresh",
+            r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602}}"#,
+        )
+    });
+    let got = driver.send(Ask::initialize());
+    assert_eq!(
+        got.message()["error"]["code"],
+        json!(-32602),
+        "the client sees the error"
+    );
+    assert_eq!(driver.noted().0, "undone");
+    assert_eq!(driver.counter("undone"), 1);
+    is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
+}
+
+pub fn an_answer_in_json_binds_as_well<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
+    let opened = driver.send(Ask::initialize()).ordinal();
+    for _ in 0..6 {
+        assert_eq!(
+            driver.send(Ask::tool("count").session("fresh")).ordinal(),
+            opened
+        );
+    }
+}
+
+pub fn another_method_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
+    let got = driver.send(Ask::tool("count"));
+    assert_eq!(
+        (got.status.as_u16(), got.body),
+        (200, RESULT.as_bytes().to_vec())
+    );
+    is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
+    assert_eq!(
+        (driver.counter("bound"), driver.counter("not_bound")),
+        (0, 1)
+    );
+}
+
+pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |seen| match seen.method.as_str() {
+        "DELETE" => answer(405, "fresh", ""),
+        _ => answer(200, "fresh", RESULT),
+    });
+    let opened = driver.send(Ask::initialize()).ordinal();
+    assert_eq!(driver.send(Ask::delete().session("fresh")).status, 405);
+    assert_eq!(driver.noted().0, "end_refused");
+    assert_eq!(
+        driver.send(Ask::tool("count").session("fresh")).ordinal(),
+        opened
+    );
+}
+
+pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| answer(200, "not an id", RESULT));
+    assert_eq!(driver.send(Ask::initialize()).status, 200);
+    assert_eq!(driver.counter("not_bound"), 1);
+    let mut driver = driver;
+    assert_eq!(
+        driver.send(Ask::tool("count").session("not an id")).status,
+        400
+    );
+}
+
+pub fn an_id_in_use_on_another_pod_is_not_handed_out<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |_| answer(200, "always-the-same", RESULT));
+    let owner = driver.send(Ask::initialize()).ordinal();
+    let mut refused = 0;
+    for _ in 0..30 {
+        let got = driver.send(Ask::initialize());
+        match got.ordinal() == owner {
+            true => assert_eq!(got.status, 200),
+            false => {
+                assert_eq!(got.status, 503);
+                assert_eq!(got.header("retry-after"), Some("1"));
+                assert_eq!(got.header("mcp-session-id"), None);
+                refused += 1;
+            }
+        }
+        let used = driver.send(Ask::tool("count").session("always-the-same"));
+        assert_eq!(used.ordinal(), owner);
+    }
+    assert!(refused > 0);
+    assert_eq!(driver.counter("id_taken"), refused);
+}

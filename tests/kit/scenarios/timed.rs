@@ -1,0 +1,66 @@
+//! What happens as time passes.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{count, is_session_not_found, open};
+use crate::client::Ask;
+use crate::driver::{Scene, VirtualTime};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Idle for 10 minutes, or an hour old.
+fn short_lived<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) -> D {
+    driver(Scene {
+        configure: |plugin| plugin["session"] = json!({"idle_timeout": "10m", "max_age": "1h"}),
+        ..Scene::default()
+    })
+}
+
+pub fn an_idle_session_expires<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = short_lived(driver);
+    let [idle, used] = [open(&mut driver), open(&mut driver)];
+    for minute in 1..10 {
+        driver.advance(MINUTE);
+        assert_eq!(count(&mut driver, &used), minute);
+    }
+    driver.advance(MINUTE);
+    is_session_not_found(&driver.send(Ask::tool("count").session(&idle.id)));
+    assert_eq!(driver.noted().0, "expired");
+    assert_eq!(count(&mut driver, &used), 10);
+    assert_eq!(driver.counter("expired"), 1);
+}
+
+pub fn a_session_in_use_lives_to_its_greatest_age<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = short_lived(driver);
+    let session = open(&mut driver);
+    for minute in 1..60 {
+        driver.advance(MINUTE);
+        assert_eq!(count(&mut driver, &session), minute);
+    }
+    driver.advance(MINUTE);
+    is_session_not_found(&driver.send(Ask::tool("count").session(&session.id)));
+    assert_eq!(driver.noted().0, "expired");
+}
+
+pub fn an_open_stream_keeps_its_session<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = short_lived(driver);
+    let session = open(&mut driver);
+    driver.hold(Ask::get().session(&session.id));
+    (0..30).for_each(|_| driver.advance(MINUTE));
+    assert_eq!(count(&mut driver, &session), 1);
+    driver.close();
+    (0..10).for_each(|_| driver.advance(MINUTE));
+    is_session_not_found(&driver.send(Ask::tool("count").session(&session.id)));
+}
+
+pub fn a_long_answer_keeps_its_session<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = short_lived(driver);
+    let session = open(&mut driver);
+    driver.hold(Ask::tool("count").session(&session.id));
+    (0..9).for_each(|_| driver.advance(MINUTE));
+    driver.close();
+    (0..9).for_each(|_| driver.advance(MINUTE));
+    assert_eq!(count(&mut driver, &session), 2);
+}
