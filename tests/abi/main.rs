@@ -1,1 +1,184 @@
+//! The whole filter, SDK included, in a host of the proxy-wasm ABI that runs in this process.
 
+mod host;
+
+use std::sync::{Arc, Mutex};
+
+use kit::bootstrap::Bootstrap;
+use kit::driver::Scene;
+use kit::model::{Engine, Model, Pairs, ProxyRecord, Step};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use host::Abi;
+
+fn driver(scene: Scene) -> Model<Abi> {
+    Model::new(scene)
+}
+
+kit::each_scenario!(driver);
+kit::each_timed_scenario!(driver);
+
+fn example() -> Value {
+    let mut plugin = Value::Null;
+    Bootstrap::example("envoy.yaml")
+        .unwrap()
+        .plugin(|value| plugin = value.clone());
+    plugin
+}
+
+fn request(headers: &[(&str, &[u8])]) -> Pairs {
+    let headers = [&[(":method", &b"POST"[..]), (":path", b"/mcp")], headers].concat();
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_vec()))
+        .collect()
+}
+
+#[test]
+fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
+    let mut plugin = example();
+    plugin["workload"]["replicas"] = json!(0);
+    plugin["steer"] = json!("guess");
+    let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
+    let (mut abi, started) = Abi::worker(proxy.clone(), plugin.to_string().as_bytes());
+    assert!(!started);
+    assert_eq!(
+        proxy.lock().unwrap().log,
+        [
+            "configuration refused: workload.replicas: 0 is outside 1..=10000; \
+          steer: \"guess\" is not one of authority, dynamic_host"
+        ]
+    );
+    // Envoy does not let a request come this far.
+    assert!(matches!(abi.request(request(&[])).1, Step::Reply(503, ..)));
+}
+
+#[test]
+fn sessions_bound_on_any_worker_are_known_on_every_worker() {
+    let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
+    let plugin = example().to_string();
+    let on_a_worker = |work: &(dyn Fn(&mut Abi, u32) + Sync)| {
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (proxy, plugin) = (proxy.clone(), plugin.as_bytes());
+                scope.spawn(move || work(&mut Abi::worker(proxy, plugin).0, worker));
+            }
+        });
+    };
+    on_a_worker(&|abi, worker| {
+        for number in 0..50 {
+            let (stream, step) = abi.request(request(&[]));
+            assert_eq!(step, Step::Go);
+            abi.request_body(stream, br#"{"method":"initialize"}"#, true);
+            let id = format!("{worker}-{number}");
+            let headers = vec![
+                (":status".to_owned(), b"200".to_vec()),
+                ("mcp-session-id".to_owned(), id.into_bytes()),
+            ];
+            assert_eq!(abi.answer(stream, headers, "127.0.1.1:8080"), Step::Go);
+            abi.end(stream);
+        }
+    });
+    on_a_worker(&|abi, _| {
+        for (worker, number) in (0..4).flat_map(|worker| (0..50).map(move |n| (worker, n))) {
+            let id = format!("{worker}-{number}");
+            let (_, step) = abi.request(request(&[("mcp-session-id", id.as_bytes())]));
+            assert_eq!(step, Step::Go, "{id}");
+        }
+    });
+    assert_eq!(proxy.lock().unwrap().counters["podpin_steered_total"], 800);
+}
+
+#[test]
+fn no_log_line_holds_a_session_id() {
+    let mut abi = Abi::start(&example());
+    let secret = "c0ffee-is-secret";
+    let (stream, _) = abi.request(request(&[]));
+    abi.request_body(stream, br#"{"method":"initialize"}"#, true);
+    let headers = vec![
+        (":status".to_owned(), b"200".to_vec()),
+        ("mcp-session-id".to_owned(), secret.into()),
+    ];
+    abi.answer(stream, headers, "127.0.1.1:8080");
+    for status in ["200", "404", "200"] {
+        let (stream, step) = abi.request(request(&[("mcp-session-id", secret.as_bytes())]));
+        if step == Step::Go {
+            let headers = vec![(":status".to_owned(), status.into())];
+            abi.answer(stream, headers, "127.0.1.1:8080");
+        }
+    }
+    let log = abi.proxy().log;
+    let decisions: Vec<_> = log
+        .iter()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    let wanted = ["placed", "bound", "steered", "steered", "lost", "unknown"];
+    assert_eq!(decisions[1..], wanted, "after the line of the start");
+    assert!(log.iter().all(|line| !line.contains("c0ffee")), "{log:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Nothing that a client or a pod sends ends the module: a panic here would be a dead VM.
+    #[test]
+    fn any_exchange_is_survived(
+        exchanges in prop::collection::vec(exchange(), 1..20),
+    ) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut abi = Abi::start(&example());
+                for (headers, body, answer, answer_body) in exchanges {
+                    let (stream, mut step) = abi.request(headers);
+                    if step == Step::Go {
+                        step = abi.request_body(stream, &body, true);
+                    }
+                    if step == Step::Go {
+                        step = abi.answer(stream, answer, "127.0.1.1:8080");
+                    }
+                    if step == Step::Go {
+                        abi.answer_body(stream, &answer_body, true);
+                    }
+                    abi.end(stream);
+                }
+            });
+        });
+    }
+}
+
+type Exchange = (Pairs, Vec<u8>, Pairs, Vec<u8>);
+
+fn exchange() -> impl Strategy<Value = Exchange> {
+    let value = || {
+        prop_oneof![
+            Just(b"a".to_vec()),
+            Just(b"POST".to_vec()),
+            Just(b"/mcp".to_vec()),
+            Just(b"2025-06-18".to_vec()),
+            Just(b"200".to_vec()),
+            Just(b"404".to_vec()),
+            Just(b"text/event-stream".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    };
+    let headers = |names: &'static str| {
+        let name = prop::string::string_regex(names).unwrap();
+        prop::collection::vec((name, value()), 0..8)
+    };
+    let body = || {
+        prop_oneof![
+            Just(br#"{"method":"initialize"}"#.to_vec()),
+            Just(b"data: {\"error\":{}}\n\n".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..200),
+        ]
+    };
+    let asked = headers(
+        ":method|:path|:authority|mcp-session-id|mcp-protocol-version|x-podpin-host|x-forwarded-host|[a-z-]{1,9}",
+    );
+    let answered = headers(":status|mcp-session-id|content-type|content-encoding|[a-z-]{1,9}");
+    (asked, body(), answered, body()).prop_map(|(mut asked, body, answered, answer_body)| {
+        asked.push((":path".to_owned(), b"/mcp".to_vec()));
+        (asked, body, answered, answer_body)
+    })
+}

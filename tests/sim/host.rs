@@ -16,7 +16,7 @@ use podpin::reply::Reply;
 use serde_json::Value;
 
 /// The core in a simulated host.
-pub struct Sim {
+pub(crate) struct Sim {
     plugin: Rc<Plugin>,
     proxy: Rc<RefCell<ProxyRecord>>,
     streams: HashMap<u32, Running>,
@@ -30,7 +30,7 @@ struct Running {
 
 /// What the filter sees of it, from one exchange.
 #[derive(Clone, Default)]
-pub struct SimHost {
+pub(crate) struct SimHost {
     pub proxy: Rc<RefCell<ProxyRecord>>,
     pub record: Rc<RefCell<StreamRecord>>,
 }

@@ -1,0 +1,188 @@
+//! A host of proxy-wasm ABI 0.2.1 in this process: it defines the `proxy_*` functions that the
+//! filter imports and calls the `proxy_on_*` functions that the SDK exports. So the whole module
+//! runs as it does in Envoy, the SDK included, without wasm.
+//!
+//! A thread is a worker: the SDK keeps its contexts by thread, and so does this host. It is as
+//! strict as Envoy about what may be read when.
+
+mod imports;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
+use proxy_wasm::types::Action;
+use serde_json::Value;
+
+// The exports of the module under test.
+extern crate podpin_filter;
+unsafe extern "C" {
+    fn _initialize();
+    fn proxy_on_context_create(context: u32, root: u32);
+    fn proxy_on_vm_start(root: u32, size: usize) -> bool;
+    fn proxy_on_configure(root: u32, size: usize) -> bool;
+    fn proxy_on_tick(root: u32);
+    fn proxy_on_request_headers(context: u32, count: usize, last: bool) -> Action;
+    fn proxy_on_request_body(context: u32, size: usize, last: bool) -> Action;
+    fn proxy_on_response_headers(context: u32, count: usize, last: bool) -> Action;
+    fn proxy_on_response_body(context: u32, size: usize, last: bool) -> Action;
+    fn proxy_on_done(context: u32) -> bool;
+    fn proxy_on_log(context: u32);
+    fn proxy_on_delete(context: u32);
+}
+
+const ROOT: u32 = 1;
+
+thread_local!(static WORKER: RefCell<Worker> = RefCell::default());
+
+/// One worker thread of the proxy.
+#[derive(Default)]
+struct Worker {
+    proxy: Arc<Mutex<ProxyRecord>>,
+    plugin: Vec<u8>,
+    streams: HashMap<u32, StreamRecord>,
+    /// The exchange whose callback runs, and its phase.
+    current: Option<(u32, Phase)>,
+    metrics: Vec<String>,
+    contexts: u32,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Request,
+    RequestBody,
+    Answer,
+    AnswerBody,
+    End,
+}
+
+/// The whole module on this thread.
+pub(crate) struct Abi(());
+
+impl Abi {
+    /// Another worker of a proxy. False if the module refuses the configuration.
+    pub(crate) fn worker(proxy: Arc<Mutex<ProxyRecord>>, plugin: &[u8]) -> (Self, bool) {
+        static LOGGER: Once = Once::new();
+        // SAFETY: the functions are called as the ABI says, with contexts that were created.
+        unsafe {
+            // The first call sets the logger of the process, which must not be done twice at once.
+            LOGGER.call_once(|| _initialize());
+            _initialize();
+            WORKER.with_borrow_mut(|worker| {
+                assert_eq!(worker.contexts, 0, "a thread is one worker");
+                worker.proxy = proxy;
+                worker.plugin = plugin.to_vec();
+                worker.contexts = ROOT;
+            });
+            proxy_on_context_create(ROOT, 0);
+            let started = proxy_on_vm_start(ROOT, 0) && proxy_on_configure(ROOT, plugin.len());
+            (Self(()), started)
+        }
+    }
+
+    fn run(&self, stream: u32, phase: Phase, callback: impl FnOnce() -> Action) -> Step {
+        WORKER.with_borrow_mut(|worker| worker.current = Some((stream, phase)));
+        let action = callback();
+        WORKER.with_borrow_mut(|worker| {
+            worker.current = None;
+            let record = worker
+                .streams
+                .get_mut(&stream)
+                .expect("a stream that was begun");
+            record.step(matches!(action, Action::Pause))
+        })
+    }
+
+    fn set(&self, stream: u32, change: impl FnOnce(&mut StreamRecord)) {
+        WORKER.with_borrow_mut(|worker| {
+            change(
+                worker
+                    .streams
+                    .get_mut(&stream)
+                    .expect("a stream that was begun"),
+            );
+        });
+    }
+}
+
+// SAFETY of all calls below: contexts were created before, and are not used after their deletion.
+impl Engine for Abi {
+    fn start(plugin: &Value) -> Self {
+        let proxy = ProxyRecord {
+            milliseconds: 1_750_000_000_000,
+            ..ProxyRecord::default()
+        };
+        let (abi, started) = Self::worker(Arc::new(proxy.into()), plugin.to_string().as_bytes());
+        assert!(started, "the module refused {plugin}");
+        abi
+    }
+
+    fn request(&mut self, headers: Pairs) -> (u32, Step) {
+        let count = headers.len();
+        let stream = WORKER.with_borrow_mut(|worker| {
+            worker.contexts += 1;
+            let record = StreamRecord {
+                request: headers,
+                ..StreamRecord::default()
+            };
+            worker.streams.insert(worker.contexts, record);
+            worker.contexts
+        });
+        unsafe { proxy_on_context_create(stream, ROOT) };
+        let step = self.run(stream, Phase::Request, || unsafe {
+            proxy_on_request_headers(stream, count, false)
+        });
+        (stream, step)
+    }
+
+    fn request_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step {
+        self.set(stream, |record| record.body = octets.to_vec());
+        self.run(stream, Phase::RequestBody, || unsafe {
+            proxy_on_request_body(stream, octets.len(), last)
+        })
+    }
+
+    fn answer(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+        let count = headers.len();
+        self.set(stream, |record| {
+            record.answer = headers;
+            record.address = Some(address.to_owned());
+        });
+        self.run(stream, Phase::Answer, || unsafe {
+            proxy_on_response_headers(stream, count, false)
+        })
+    }
+
+    fn answer_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step {
+        self.set(stream, |record| record.body = octets.to_vec());
+        self.run(stream, Phase::AnswerBody, || unsafe {
+            proxy_on_response_body(stream, octets.len(), last)
+        })
+    }
+
+    fn end(&mut self, stream: u32) {
+        self.run(stream, Phase::End, || unsafe {
+            proxy_on_log(stream);
+            assert!(proxy_on_done(stream));
+            proxy_on_delete(stream);
+            Action::Continue
+        });
+    }
+
+    fn record(&self, stream: u32) -> StreamRecord {
+        WORKER.with_borrow(|worker| worker.streams[&stream].clone())
+    }
+
+    fn proxy(&self) -> ProxyRecord {
+        WORKER.with_borrow(|worker| worker.proxy.lock().unwrap().clone())
+    }
+
+    fn advance(&mut self, time: Duration) {
+        WORKER.with_borrow(|worker| {
+            worker.proxy.lock().unwrap().milliseconds += time.as_millis() as u64;
+        });
+        unsafe { proxy_on_tick(ROOT) };
+    }
+}

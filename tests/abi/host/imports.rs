@@ -1,0 +1,373 @@
+//! The functions that the module imports.
+//!
+//! SAFETY of all of them: the SDK passes pointers to live data of the lengths it says, and to
+//! places for results; what is given to the module was allocated by the allocator that frees it.
+
+use std::slice;
+
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+
+use super::{Phase, WORKER, Worker};
+use kit::model::{Pairs, StreamRecord};
+use podpin::headers::Headers;
+
+type Octets = *const u8;
+
+unsafe fn octets<'a>(data: Octets, size: usize) -> &'a [u8] {
+    match data.is_null() {
+        true => &[],
+        false => unsafe { slice::from_raw_parts(data, size) },
+    }
+}
+
+unsafe fn text(data: Octets, size: usize) -> String {
+    String::from_utf8(unsafe { octets(data, size) }.to_vec()).expect("text")
+}
+
+/// Leaves `value` to the module; of nothing a null pointer, as Envoy does.
+unsafe fn give(value: &[u8], data: *mut *mut u8, size: *mut usize) -> Status {
+    unsafe {
+        *size = value.len();
+        *data = match value {
+            [] => std::ptr::null_mut(),
+            value => Box::into_raw(value.to_vec().into_boxed_slice()).cast(),
+        };
+    }
+    Status::Ok
+}
+
+/// Runs `with` on the exchange whose callback runs.
+fn current<T>(with: impl FnOnce(&mut StreamRecord, Phase) -> T) -> T {
+    WORKER.with_borrow_mut(|worker| {
+        let (stream, phase) = worker.current.expect("a callback of an exchange");
+        with(
+            worker
+                .streams
+                .get_mut(&stream)
+                .expect("a stream that was begun"),
+            phase,
+        )
+    })
+}
+
+fn on_worker<T>(with: impl FnOnce(&mut Worker) -> T) -> T {
+    WORKER.with_borrow_mut(with)
+}
+
+/// A header map, if it can be read in this phase: Envoy lets go of the request's once the answer
+/// is there.
+fn on_map<T>(map: MapType, with: impl FnOnce(&mut Pairs) -> T) -> Result<T, Status> {
+    current(|record, phase| match (map, phase) {
+        (MapType::HttpRequestHeaders, Phase::Request) => Ok(with(&mut record.request)),
+        (MapType::HttpResponseHeaders, Phase::Answer) => Ok(with(&mut record.answer)),
+        _ => Err(Status::BadArgument),
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_log(_: LogLevel, message: Octets, size: usize) -> Status {
+    let line = unsafe { text(message, size) };
+    on_worker(|worker| worker.proxy.lock().unwrap().log.push(line));
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_log_level(level: *mut LogLevel) -> Status {
+    unsafe { *level = LogLevel::Trace };
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Status {
+    let milliseconds = on_worker(|worker| worker.proxy.lock().unwrap().milliseconds);
+    unsafe { *time = milliseconds * 1_000_000 };
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> Status {
+    assert!(period > 0);
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_buffer_bytes(
+    buffer: BufferType,
+    start: usize,
+    max: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> Status {
+    let value = match buffer {
+        BufferType::PluginConfiguration => on_worker(|worker| Some(worker.plugin.clone())),
+        BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
+            current(|record, phase| match (buffer, phase) {
+                (BufferType::HttpRequestBody, Phase::RequestBody)
+                | (BufferType::HttpResponseBody, Phase::AnswerBody) => Some(record.body.clone()),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    let Some(value) = value else {
+        return Status::NotFound;
+    };
+    let from = start.min(value.len());
+    let to = from.saturating_add(max).min(value.len());
+    unsafe { give(&value[from..to], data, size) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_header_map_pairs(
+    map: MapType,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> Status {
+    let block = on_map(map, |pairs| {
+        pairs.iter().map(|(n, v)| (n, v)).collect::<Headers>()
+    });
+    match block {
+        Ok(headers) => unsafe { give(headers.as_packed(), data, size) },
+        Err(status) => status,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_header_map_value(
+    map: MapType,
+    key: Octets,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> Status {
+    let key = unsafe { text(key, key_size) };
+    let find = |pairs: &mut Pairs| {
+        let found = pairs.iter().find(|(name, _)| *name == key);
+        found.map(|(_, value)| value.clone())
+    };
+    match on_map(map, find) {
+        Ok(Some(value)) => unsafe { give(&value, data, size) },
+        Ok(None) => Status::NotFound,
+        Err(status) => status,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_replace_header_map_value(
+    map: MapType,
+    key: Octets,
+    key_size: usize,
+    value: Octets,
+    value_size: usize,
+) -> Status {
+    let (key, value) = unsafe { (text(key, key_size), octets(value, value_size).to_vec()) };
+    let replaced = on_map(map, |pairs| {
+        pairs.retain(|(name, _)| *name != key);
+        pairs.push((key, value));
+    });
+    replaced.err().unwrap_or(Status::Ok)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_remove_header_map_value(
+    map: MapType,
+    key: Octets,
+    key_size: usize,
+) -> Status {
+    let key = unsafe { text(key, key_size) };
+    let removed = on_map(map, |pairs| pairs.retain(|(name, _)| *name != key));
+    removed.err().unwrap_or(Status::Ok)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_property(
+    path: Octets,
+    path_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> Status {
+    let path = unsafe { text(path, path_size) };
+    let value = current(|record, _| match path.as_str() {
+        "upstream\0address" => record.address.clone(),
+        "response\0code_details" if record.address.is_some() => Some("via_upstream".to_owned()),
+        "response\0code_details" => Some("route_not_found".to_owned()),
+        _ => panic!("property {path:?} is not simulated"),
+    });
+    match value {
+        Some(value) => unsafe { give(value.as_bytes(), data, size) },
+        None => Status::NotFound,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_property(
+    path: Octets,
+    path_size: usize,
+    value: Octets,
+    value_size: usize,
+) -> Status {
+    let (path, value) = unsafe { (text(path, path_size), text(value, value_size)) };
+    current(|record, _| record.filter_state.insert(format!("wasm.{path}"), value));
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_shared_data(
+    key: Octets,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+    version: *mut u32,
+) -> Status {
+    let key = unsafe { text(key, key_size) };
+    let found = on_worker(|worker| worker.proxy.lock().unwrap().shared.get(&key).cloned());
+    match found {
+        Some((value, now)) => unsafe {
+            *version = now;
+            give(&value, data, size)
+        },
+        None => Status::NotFound,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_shared_data(
+    key: Octets,
+    key_size: usize,
+    value: Octets,
+    value_size: usize,
+    version: u32,
+) -> Status {
+    let (key, value) = unsafe { (text(key, key_size), octets(value, value_size)) };
+    match on_worker(|worker| {
+        worker
+            .proxy
+            .lock()
+            .unwrap()
+            .set_shared(&key, value, version)
+    }) {
+        true => Status::Ok,
+        false => Status::CasMismatch,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_send_local_response(
+    status: u32,
+    _: Octets,
+    _: usize,
+    body: Octets,
+    body_size: usize,
+    headers: Octets,
+    headers_size: usize,
+    _: i32,
+) -> Status {
+    let (body, headers) = unsafe { (octets(body, body_size), octets(headers, headers_size)) };
+    let headers = Headers::packed(headers.to_vec());
+    let pairs = headers.iter().map(|(name, value)| {
+        (
+            String::from_utf8(name.to_vec()).expect("a header name"),
+            value.to_vec(),
+        )
+    });
+    current(|record, phase| {
+        assert!(
+            matches!(phase, Phase::Request | Phase::Answer),
+            "too late to answer: {phase:?}"
+        );
+        assert_eq!(
+            record.reply, None,
+            "Envoy hangs if it is told to answer twice"
+        );
+        record.reply = Some((status as u16, pairs.collect(), body.to_vec()));
+    });
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_call_foreign_function(
+    name: Octets,
+    name_size: usize,
+    argument: Octets,
+    argument_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> Status {
+    let (name, mut argument) = unsafe { (text(name, name_size), octets(argument, argument_size)) };
+    if name != "set_envoy_filter_state" {
+        return Status::NotFound;
+    }
+    let (key, value) = (take_field(&mut argument, 1), take_field(&mut argument, 2));
+    assert!(argument.is_empty(), "no more fields");
+    current(|record, _| record.filter_state.insert(key, value));
+    unsafe { give(&[], data, size) }
+}
+
+/// Takes a protobuf field of type string.
+fn take_field(octets: &mut &[u8], number: u8) -> String {
+    let (tag, mut rest) = octets.split_first().expect("a field");
+    assert_eq!(*tag, (number << 3) | 2);
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        let (octet, tail) = rest.split_first().expect("a length");
+        length |= usize::from(octet & 0x7f) << shift;
+        shift += 7;
+        rest = tail;
+        if octet & 0x80 == 0 {
+            break;
+        }
+    }
+    let (value, rest) = rest.split_at(length);
+    *octets = rest;
+    String::from_utf8(value.to_vec()).expect("text")
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_define_metric(
+    _: MetricType,
+    name: Octets,
+    name_size: usize,
+    id: *mut u32,
+) -> Status {
+    let name = unsafe { text(name, name_size) };
+    let number = on_worker(|worker| {
+        worker.metrics.push(name);
+        worker.metrics.len() as u32 - 1
+    });
+    unsafe { *id = number };
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> Status {
+    on_worker(|worker| {
+        let name = worker.metrics[id as usize].clone();
+        *worker
+            .proxy
+            .lock()
+            .unwrap()
+            .counters
+            .entry(name)
+            .or_default() += offset as u64;
+    });
+    Status::Ok
+}
+
+/// What the SDK refers to and this filter never calls.
+macro_rules! never_called {
+    ($($name:ident)*) => { $(
+        #[unsafe(no_mangle)]
+        extern "C" fn $name() -> Status {
+            panic!(concat!(stringify!($name), " is not simulated"))
+        }
+    )* };
+}
+
+never_called! {
+    proxy_add_header_map_value proxy_close_stream proxy_continue_stream
+    proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
+    proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send proxy_grpc_stream
+    proxy_get_status proxy_http_call proxy_record_metric proxy_register_shared_queue
+    proxy_resolve_shared_queue proxy_set_buffer_bytes proxy_set_effective_context
+    proxy_set_header_map_pairs
+}
