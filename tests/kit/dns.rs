@@ -25,7 +25,7 @@ pub struct Dns {
 impl Dns {
     /// Answers on `address` for pods at `pods`, ordinal by ordinal.
     pub async fn start(address: SocketAddr, pods: &[Ipv4Addr]) -> Result<Self> {
-        let origin: Name = DOMAIN.parse()?;
+        let origin = absolute(DOMAIN)?;
         let soa = SOA::new(origin.clone(), origin.clone(), 1, 60, 60, 60, TTL);
         let mut records = RecordSet::new(origin.clone(), RecordType::SOA, 1);
         records.insert(Record::from_rdata(origin.clone(), TTL, RData::SOA(soa)), 1);
@@ -55,13 +55,10 @@ impl Dns {
 
     /// Makes these the pods.
     pub async fn set(&self, pods: &[Ipv4Addr]) -> Result<()> {
-        let service: Name = DOMAIN.parse()?;
-        let mut names: Vec<(Name, Vec<Ipv4Addr>)> = vec![(service, pods.to_vec())];
+        let mut names = vec![(absolute(DOMAIN)?, pods.to_vec())];
         for (ordinal, ip) in pods.iter().enumerate() {
-            names.push((
-                format!("{STATEFUL_SET}-{ordinal}.{DOMAIN}").parse()?,
-                vec![*ip],
-            ));
+            let pod = format!("{STATEFUL_SET}-{ordinal}.{DOMAIN}");
+            names.push((absolute(&pod)?, vec![*ip]));
         }
         let mut records = self.zone.records_mut().await;
         records.retain(|key, _| key.record_type != RecordType::A);
@@ -74,6 +71,10 @@ impl Dns {
         }
         Ok(())
     }
+}
+
+fn absolute(name: &str) -> Result<Name> {
+    Ok(format!("{name}.").parse()?)
 }
 
 /// The loopback address of the pod with this ordinal: 127.0.1.1 for the first.

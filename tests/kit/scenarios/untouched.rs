@@ -116,7 +116,7 @@ pub fn a_request_that_cannot_open_a_session_arrives_as_it_was_sent<D: Driver>(
 ) {
     let mut driver = plain(driver);
     for ask in [Ask::get(), Ask::delete()] {
-        arrive_as_sent_and_balanced(&mut driver, (0..3).map(|_| ask.clone()), "no_session");
+        arrive_as_sent_and_balanced(&mut driver, (0..6).map(|_| ask.clone()), "no_session");
     }
 }
 
