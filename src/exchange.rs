@@ -215,19 +215,13 @@ impl Exchange {
         match (self, event) {
             (Self::Fresh, Event::Asked(intent)) => Self::asked(intent),
             (Self::Placing, Event::Placed(pod)) => (
-                Self::Opening {
-                    pod,
-                    request: RequestPeek::default(),
-                },
+                Self::Opening { pod, request: RequestPeek::default() },
                 Verdict::because(Decision::Placed, Act::Steer(pod)),
             ),
             (Self::Looking { key, ends }, Event::Looked(found)) => Self::looked(key, ends, found),
             (Self::Opening { .. } | Self::Steered { .. }, Event::SteeringRefused) => {
                 let reply = Act::Reply(Reply::unavailable());
-                (
-                    Self::Over,
-                    Verdict::because(Decision::SteeringRefused, reply),
-                )
+                (Self::Over, Verdict::because(Decision::SteeringRefused, reply))
             }
             (Self::Opening { pod, mut request }, Event::RequestBody(octets)) => {
                 request.read(octets);
@@ -245,10 +239,7 @@ impl Exchange {
             (Self::Bound { key, mut answer }, Event::AnswerBody(octets)) => {
                 answer.read(octets);
                 match answer.is_error() {
-                    true => (
-                        Self::Over,
-                        Verdict::pass().to(Decision::Undone, key).forgetting(),
-                    ),
+                    true => (Self::Over, Verdict::pass().to(Decision::Undone, key).forgetting()),
                     false => (Self::Bound { key, answer }, Verdict::pass()),
                 }
             }
@@ -285,21 +276,15 @@ impl Exchange {
 
     fn looked(key: SessionKey, ends: bool, found: Lookup) -> (Self, Verdict) {
         let (state, act, decision) = match found {
-            Lookup::Live(pin) => (
-                Self::Steered { key, ends },
-                Act::Steer(pin.ordinal),
-                Decision::Steered,
-            ),
-            Lookup::Expired => (
-                Self::Over,
-                Act::Reply(Reply::session_not_found()),
-                Decision::Expired,
-            ),
-            Lookup::Unknown => (
-                Self::Over,
-                Act::Reply(Reply::session_not_found()),
-                Decision::Unknown,
-            ),
+            Lookup::Live(pin) => {
+                (Self::Steered { key, ends }, Act::Steer(pin.ordinal), Decision::Steered)
+            }
+            Lookup::Expired => {
+                (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Expired)
+            }
+            Lookup::Unknown => {
+                (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Unknown)
+            }
         };
         (state, Verdict::next(act).to(decision, key))
     }
@@ -310,10 +295,7 @@ impl Exchange {
         match answer.session {
             Some(Ok(key)) if answer.succeeded() && opens != Opens::No => {
                 let media = answer.media;
-                (
-                    Self::Binding { key, media },
-                    Verdict::next(Act::Bind(key, pod)),
-                )
+                (Self::Binding { key, media }, Verdict::next(Act::Bind(key, pod)))
             }
             _ => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
         }
@@ -336,17 +318,11 @@ impl Exchange {
 
     fn stored(key: SessionKey, media: Media, binding: Binding) -> (Self, Verdict) {
         let refuse = |decision| {
-            (
-                Self::Over,
-                Verdict::next(Act::Reply(Reply::unavailable())).to(decision, key),
-            )
+            (Self::Over, Verdict::next(Act::Reply(Reply::unavailable())).to(decision, key))
         };
         match binding {
             Binding::Bound { .. } => (
-                Self::Bound {
-                    key,
-                    answer: AnswerPeek::into(media),
-                },
+                Self::Bound { key, answer: AnswerPeek::into(media) },
                 Verdict::pass().to(Decision::Bound, key),
             ),
             Binding::Taken => refuse(Decision::IdTaken),
@@ -359,12 +335,7 @@ impl Exchange {
 
 impl Verdict {
     fn next(act: Act) -> Self {
-        Self {
-            act,
-            session: None,
-            forget: false,
-            decision: None,
-        }
+        Self { act, session: None, forget: false, decision: None }
     }
 
     fn pass() -> Self {
@@ -372,25 +343,15 @@ impl Verdict {
     }
 
     fn because(decision: Decision, act: Act) -> Self {
-        Self {
-            decision: Some(decision),
-            ..Self::next(act)
-        }
+        Self { decision: Some(decision), ..Self::next(act) }
     }
 
     fn to(self, decision: Decision, session: SessionKey) -> Self {
-        Self {
-            decision: Some(decision),
-            session: Some(session),
-            ..self
-        }
+        Self { decision: Some(decision), session: Some(session), ..self }
     }
 
     fn forgetting(self) -> Self {
-        Self {
-            forget: true,
-            ..self
-        }
+        Self { forget: true, ..self }
     }
 }
 

@@ -57,6 +57,9 @@ impl Plugin {
 
     /// Begins to serve a workload.
     pub fn start(config: Config, host: &mut impl Host) -> Rc<Self> {
+        for key in &config.without_effect {
+            warn!("{key} has no effect in this version");
+        }
         let table = Table::new(&config.scope, config.capacity, config.lifetime);
         table.open(host);
         let now = host.now();
@@ -88,14 +91,7 @@ impl Plugin {
 impl<H: Host> Filter<H> {
     /// A filter for the exchange that the proxy calls `id`.
     pub fn new(id: u32, plugin: Rc<Plugin>, host: H) -> Self {
-        Self {
-            host,
-            id,
-            plugin,
-            exchange: Exchange::default(),
-            pod: None,
-            session: None,
-        }
+        Self { host, id, plugin, exchange: Exchange::default(), pod: None, session: None }
     }
 
     /// The request's headers came.
@@ -103,9 +99,7 @@ impl<H: Host> Filter<H> {
         let headers = self.host.request_headers();
         let head = Head::read(&headers);
         if !head.smuggled.is_empty() {
-            head.smuggled
-                .iter()
-                .for_each(|name| self.host.remove_request_header(name));
+            head.smuggled.iter().for_each(|name| self.host.remove_request_header(name));
             self.host.count(Metric::Stripped);
         }
         let intent = head.intent(&self.plugin.config.paths, &self.plugin.config.scope);
@@ -146,12 +140,7 @@ impl<H: Host> Filter<H> {
             return;
         };
         self.plugin.streams.borrow_mut().remove(&self.id);
-        if self
-            .plugin
-            .config
-            .lifetime
-            .wants_refresh(since, self.plugin.ticked.get())
-        {
+        if self.plugin.config.lifetime.wants_refresh(since, self.plugin.ticked.get()) {
             let now = self.host.now();
             self.plugin.table.touch(&mut self.host, &key, now);
         }
@@ -191,11 +180,7 @@ impl<H: Host> Filter<H> {
         let random = self.host.random().unwrap_or_else(|| {
             // Still spread over the pods, only easier to foresee.
             self.host.count(Metric::RandomMissing);
-            self.host
-                .now()
-                .0
-                .wrapping_add(self.id.into())
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            self.host.now().0.wrapping_add(self.id.into()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         });
         self.plugin.config.placement.pick(random)
     }
@@ -215,18 +200,9 @@ impl<H: Host> Filter<H> {
     fn bind(&mut self, key: SessionKey, pod: Ordinal) -> Binding {
         let now = self.host.now();
         let address = self.host.pod_address();
-        let incarnation = address.and_then(|address| {
-            std::str::from_utf8(&address)
-                .ok()?
-                .parse::<SocketAddr>()
-                .ok()
-        });
-        let pin = Pin {
-            ordinal: pod,
-            incarnation,
-            bound_at: now,
-            used_at: now,
-        };
+        let incarnation = address
+            .and_then(|address| std::str::from_utf8(&address).ok()?.parse::<SocketAddr>().ok());
+        let pin = Pin { ordinal: pod, incarnation, bound_at: now, used_at: now };
         let binding = self.plugin.table.bind(&mut self.host, key, pin, now);
         if let Binding::Bound { evicted } = binding {
             for _ in 0..evicted {
@@ -241,19 +217,14 @@ impl<H: Host> Filter<H> {
 
     fn steer(&mut self, head: &Head<'_>, pod: Ordinal) -> Result<(), Refused> {
         let plugin = self.plugin.clone();
-        for edit in plugin
-            .config
-            .steering
-            .edits(head, &plugin.config.workload, pod)
-        {
+        for edit in plugin.config.steering.edits(head, &plugin.config.workload, pod) {
             match edit {
                 Edit::Header(name, value) => self.host.set_request_header(name, &value),
                 Edit::FilterState(key, value) => self.host.set_filter_state(key, &value)?,
             }
         }
         self.pod = Some(pod);
-        self.host
-            .annotate(Note::Pod, &plugin.config.workload.pod(pod));
+        self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
         Ok(())
     }
 
@@ -318,8 +289,5 @@ impl<H: Host> Filter<H> {
 }
 
 fn status_of(value: &[u8]) -> u16 {
-    std::str::from_utf8(value)
-        .ok()
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0)
+    std::str::from_utf8(value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
 }

@@ -27,17 +27,12 @@ impl Headers {
 
     /// Name and value of each header. Names are lower case, as proxies hand them over.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(&self.block).unwrap_or(Iter {
-            lengths: &[],
-            octets: &[],
-        })
+        Iter::new(&self.block).unwrap_or(Iter { lengths: &[], octets: &[] })
     }
 
     /// The value of the first header called `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|(n, _)| *n == name.as_bytes())
-            .map(|(_, value)| value)
+        self.iter().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 }
 
@@ -52,9 +47,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
                 octets.push(0);
             }
         }
-        Self {
-            block: [&count.to_le_bytes()[..], &lengths, &octets].concat(),
-        }
+        Self { block: [&count.to_le_bytes()[..], &lengths, &octets].concat() }
     }
 }
 
@@ -84,9 +77,7 @@ impl<'a> Iter<'a> {
 
     fn part(&mut self) -> Option<&'a [u8]> {
         let (length, lengths) = self.lengths.split_first_chunk::<4>()?;
-        let (part, octets) = self
-            .octets
-            .split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let (part, octets) = self.octets.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         self.lengths = lengths;
         self.octets = octets.split_first()?.1;
         Some(part)

@@ -108,7 +108,7 @@ mod tests {
         for (place, metric) in Metric::ALL.into_iter().enumerate() {
             assert_eq!(metric as usize, place, "{}", metric.name());
         }
-        let names: std::collections::HashSet<_> = Metric::ALL.map(Metric::name).into();
+        let names: std::collections::BTreeSet<_> = Metric::ALL.map(Metric::name).into();
         assert_eq!(names.len(), Metric::ALL.len());
     }
 }

@@ -71,19 +71,9 @@ mod tests {
         };
         for (about, pin, now, covered) in [
             ("fresh", pin(500, 500), 500, true),
-            (
-                "one millisecond before it idles out",
-                pin(500, 500),
-                599,
-                true,
-            ),
+            ("one millisecond before it idles out", pin(500, 500), 599, true),
             ("idle", pin(500, 500), 600, false),
-            (
-                "in use, one millisecond before its age",
-                pin(500, 1450),
-                1499,
-                true,
-            ),
+            ("in use, one millisecond before its age", pin(500, 1450), 1499, true),
             ("in use, too old", pin(500, 1450), 1500, false),
             ("the clock was set back", pin(500, 500), 3, true),
         ] {

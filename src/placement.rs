@@ -12,10 +12,8 @@ pub struct Placement {
 impl Placement {
     /// Uniform over `0..replicas` without the ordinals being drained. `None` if that leaves none.
     pub fn uniform(replicas: u32, drain: &[Ordinal]) -> Option<Self> {
-        let open: Vec<_> = (0..replicas)
-            .map(Ordinal)
-            .filter(|ordinal| !drain.contains(ordinal))
-            .collect();
+        let open: Vec<_> =
+            (0..replicas).map(Ordinal).filter(|ordinal| !drain.contains(ordinal)).collect();
         (!open.is_empty()).then_some(Self { open })
     }
 

@@ -62,10 +62,7 @@ impl<'a> Head<'a> {
         match self.session_id.parse() {
             None if self.method == b"POST" => Intent::Open,
             None => Intent::NoSession,
-            Some(Ok(id)) => Intent::Use {
-                key: scope.key(id),
-                ends: self.method == b"DELETE",
-            },
+            Some(Ok(id)) => Intent::Use { key: scope.key(id), ends: self.method == b"DELETE" },
             Some(Err(bad)) => Intent::Malformed(bad),
         }
     }
@@ -137,21 +134,16 @@ enum Pattern {
 impl Paths {
     /// Exact paths; one that ends in `*` stands for all that begin with what precedes it.
     pub fn new<S: AsRef<str>>(paths: impl IntoIterator<Item = S>) -> Self {
-        let patterns = paths
-            .into_iter()
-            .map(|path| match path.as_ref().strip_suffix('*') {
-                Some(prefix) => Pattern::Prefix(prefix.into()),
-                None => Pattern::Exact(path.as_ref().into()),
-            });
+        let patterns = paths.into_iter().map(|path| match path.as_ref().strip_suffix('*') {
+            Some(prefix) => Pattern::Prefix(prefix.into()),
+            None => Pattern::Exact(path.as_ref().into()),
+        });
         Self(patterns.collect())
     }
 
     /// Whether `path`, its query left out, is one of these.
     pub fn cover(&self, path: &[u8]) -> bool {
-        let path = path
-            .split(|octet| matches!(octet, b'?' | b'#'))
-            .next()
-            .unwrap_or_default();
+        let path = path.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default();
         self.0.iter().any(|pattern| match pattern {
             Pattern::Exact(exact) => path == exact,
             Pattern::Prefix(prefix) => path.starts_with(prefix),
@@ -198,30 +190,16 @@ mod tests {
             ),
             (
                 "a version without sessions, with a stray id",
-                &[
-                    ("mcp-session-id", b"abc"),
-                    ("mcp-protocol-version", b"2026-07-28"),
-                ],
+                &[("mcp-session-id", b"abc"), ("mcp-protocol-version", b"2026-07-28")],
                 Intent::Sessionless,
             ),
             (
                 "two versions that differ",
-                &[
-                    ("mcp-protocol-version", b"2025-06-18"),
-                    ("mcp-protocol-version", b"2025-11-25"),
-                ],
+                &[("mcp-protocol-version", b"2025-06-18"), ("mcp-protocol-version", b"2025-11-25")],
                 Intent::Sessionless,
             ),
-            (
-                "no octets",
-                &[("mcp-session-id", b"")],
-                Intent::Malformed(BadId::Empty),
-            ),
-            (
-                "8 KB",
-                &[("mcp-session-id", &long)],
-                Intent::Malformed(BadId::TooLong),
-            ),
+            ("no octets", &[("mcp-session-id", b"")], Intent::Malformed(BadId::Empty)),
+            ("8 KB", &[("mcp-session-id", &long)], Intent::Malformed(BadId::TooLong)),
             (
                 "not ASCII",
                 &[("mcp-session-id", b"\xff")],

@@ -77,10 +77,7 @@ impl Scope {
         for (to, from) in block.iter_mut().zip(Sha256::digest(&name)) {
             *to = from;
         }
-        Self {
-            name,
-            absorbed: Sha256::new().chain_update(block),
-        }
+        Self { name, absorbed: Sha256::new().chain_update(block) }
     }
 
     /// The name it was made with.
@@ -180,11 +177,7 @@ mod tests {
     #[test]
     fn the_derivation_of_keys_never_changes() {
         let key = Scope::new("default/myserver").key(SessionId::parse(b"abc").unwrap());
-        let hex: String = key
-            .octets()
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let hex: String = key.octets().iter().map(|octet| format!("{octet:02x}")).collect();
         assert_eq!(hex, "f5db17d236e0c757e2954897d53a49c4");
     }
 

@@ -50,21 +50,12 @@ impl Steering {
                 head.authority.map(|asked| {
                     Edit::Header("x-forwarded-host", appended(head.forwarded_host, asked))
                 }),
-                Some(Edit::Header(
-                    ":authority",
-                    workload.authority(pod).into_bytes(),
-                )),
+                Some(Edit::Header(":authority", workload.authority(pod).into_bytes())),
                 None,
             ],
             Self::DynamicHost => [
-                Some(Edit::FilterState(
-                    "envoy.upstream.dynamic_host",
-                    workload.host(pod),
-                )),
-                Some(Edit::FilterState(
-                    "envoy.upstream.dynamic_port",
-                    workload.port.to_string(),
-                )),
+                Some(Edit::FilterState("envoy.upstream.dynamic_host", workload.host(pod))),
+                Some(Edit::FilterState("envoy.upstream.dynamic_port", workload.port.to_string())),
                 Some(Edit::Header(POD_HOST, workload.authority(pod).into_bytes())),
             ],
         };
@@ -116,10 +107,7 @@ mod tests {
 
     #[test]
     fn a_dynamic_host_leaves_the_authority_alone() {
-        let head = Head {
-            authority: Some(b"mcp.example"),
-            ..Head::default()
-        };
+        let head = Head { authority: Some(b"mcp.example"), ..Head::default() };
         assert_eq!(
             edits(Steering::DynamicHost, head),
             [

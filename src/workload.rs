@@ -41,26 +41,13 @@ impl StatefulSet {
 
     /// The DNS name of a pod: `myserver-1.mcp-myserver-headless.default.svc.cluster.local`.
     pub fn host(&self, ordinal: Ordinal) -> String {
-        let Self {
-            name,
-            service,
-            namespace,
-            cluster_domain,
-            ..
-        } = self;
+        let Self { name, service, namespace, cluster_domain, .. } = self;
         format!("{name}-{ordinal}.{service}.{namespace}.svc.{cluster_domain}")
     }
 
     /// Host and port of a pod, as an authority.
     pub fn authority(&self, ordinal: Ordinal) -> String {
-        let Self {
-            name,
-            service,
-            namespace,
-            cluster_domain,
-            port,
-            ..
-        } = self;
+        let Self { name, service, namespace, cluster_domain, port, .. } = self;
         format!("{name}-{ordinal}.{service}.{namespace}.svc.{cluster_domain}:{port}")
     }
 }

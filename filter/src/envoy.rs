@@ -31,12 +31,7 @@ pub(crate) struct Envoy {
 impl Envoy {
     pub(crate) fn new() -> Result<Self, Status> {
         let define = |metric: Metric| hostcalls::define_metric(MetricType::Counter, metric.name());
-        Ok(Self {
-            metrics: Metric::ALL
-                .into_iter()
-                .map(define)
-                .collect::<Result<_, _>>()?,
-        })
+        Ok(Self { metrics: Metric::ALL.into_iter().map(define).collect::<Result<_, _>>()? })
     }
 }
 
@@ -79,10 +74,7 @@ impl Host for Envoy {
     fn answer_status(&self) -> u16 {
         let value = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
         let value = value.ok().flatten().unwrap_or_default();
-        std::str::from_utf8(&value)
-            .ok()
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0)
+        std::str::from_utf8(&value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
     fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
@@ -90,10 +82,7 @@ impl Host for Envoy {
             Direction::Request => BufferType::HttpRequestBody,
             Direction::Answer => BufferType::HttpResponseBody,
         };
-        hostcalls::get_buffer(buffer, 0, size)
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
     }
 
     fn set_request_header(&mut self, name: &str, value: &[u8]) {

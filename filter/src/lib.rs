@@ -1,9 +1,6 @@
 //! Podpin inside Envoy: proxy-wasm callbacks in, host calls out, and no decision in between.
 
-#![allow(
-    missing_docs,
-    reason = "the one public item is the SDK's own entry point"
-)]
+#![allow(missing_docs, reason = "the one public item is the SDK's own entry point")]
 
 mod envoy;
 mod header_block;
@@ -44,10 +41,7 @@ impl RootContext for Root {
                     error!("Envoy does not let metrics be defined");
                     return false;
                 };
-                info!(
-                    "serving {} from {} replicas",
-                    config.workload, config.workload.replicas
-                );
+                info!("serving {} from {} replicas", config.workload, config.workload.replicas);
                 let plugin = Plugin::start(config, &mut envoy);
                 self.running = Some((plugin, envoy));
                 hostcalls::set_tick_period(Plugin::TICK).is_ok()

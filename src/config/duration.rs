@@ -40,11 +40,7 @@ mod tests {
             ("18446744073709551615h", None),
             ("99999999999999999999s", None),
         ] {
-            assert_eq!(
-                parse(text),
-                milliseconds.map(Duration::from_millis),
-                "{text:?}"
-            );
+            assert_eq!(parse(text), milliseconds.map(Duration::from_millis), "{text:?}");
         }
     }
 

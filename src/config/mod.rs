@@ -53,6 +53,8 @@ pub struct Config {
     pub placement: Placement,
     /// Where MCP is served.
     pub paths: Paths,
+    /// Keys that were given and are checked, but that nothing acts on yet.
+    pub without_effect: Vec<&'static str>,
 }
 
 impl Config {
@@ -79,16 +81,15 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     let workload = read_workload(root.section("workload"));
     let steering = root.choice(
         "steer",
-        &[
-            ("authority", Steering::Authority),
-            ("dynamic_host", Steering::DynamicHost),
-        ],
+        &[("authority", Steering::Authority), ("dynamic_host", Steering::DynamicHost)],
     );
     let capacity = read_store(root.section("store"));
     let lifetime = read_session(root.section("session"));
     let placement = read_placement(root.section("placement"), workload.as_ref());
     let scope = root.text("scope", is_scope);
     let paths = read_paths(&mut root, "paths", &["/mcp"]);
+    let mut without_effect = ["sse_paths", "on_unreachable"].to_vec();
+    without_effect.retain(|key| root.has(key));
     read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
     root.choice("on_unreachable", &[("not_found", ()), ("unavailable", ())]);
     root.finish();
@@ -103,6 +104,7 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         lifetime,
         placement: placement?,
         paths,
+        without_effect,
     })
 }
 
@@ -155,30 +157,22 @@ fn read_store(mut section: Section<'_>) -> u32 {
 }
 
 fn read_session(mut section: Section<'_>) -> Lifetime {
-    let idle_timeout = section
-        .duration("idle_timeout", SECOND, YEAR)
-        .unwrap_or(2 * HOUR);
-    let max_age = section
-        .duration("max_age", SECOND, YEAR)
-        .unwrap_or(24 * HOUR);
+    let idle_timeout = section.duration("idle_timeout", SECOND, YEAR).unwrap_or(2 * HOUR);
+    let max_age = section.duration("max_age", SECOND, YEAR).unwrap_or(24 * HOUR);
     if idle_timeout > max_age {
         let wrong = format!("{idle_timeout:?} is longer than session.max_age, {max_age:?}");
         section.wrong("idle_timeout", wrong);
     }
     section.finish();
-    Lifetime {
-        idle_timeout,
-        max_age,
-    }
+    Lifetime { idle_timeout, max_age }
 }
 
 fn read_placement(mut section: Section<'_>, workload: Option<&StatefulSet>) -> Option<Placement> {
     section.choice("policy", &[("random", ())]);
     let is_ordinal = |item: &Value| match (whole(item), workload) {
-        (Some(ordinal), Some(workload)) if ordinal >= workload.replicas => Err(format!(
-            "is outside the {} replicas of {workload}",
-            workload.replicas
-        )),
+        (Some(ordinal), Some(workload)) if ordinal >= workload.replicas => {
+            Err(format!("is outside the {} replicas of {workload}", workload.replicas))
+        }
         (Some(ordinal), _) => Ok(Ordinal(ordinal)),
         (None, _) => Err("is not an ordinal".to_owned()),
     };
@@ -206,38 +200,27 @@ fn read_paths(root: &mut Section<'_>, key: &'static str, otherwise: &[&str]) -> 
 /// A path begins with a slash and has no query; a `*` may stand at its end.
 fn is_path(path: &str) -> bool {
     let body = path.strip_suffix('*').unwrap_or(path);
-    body.starts_with('/')
-        && body
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !b"?#*".contains(&b))
+    body.starts_with('/') && body.bytes().all(|b| b.is_ascii_graphic() && !b"?#*".contains(&b))
 }
 
 fn is_scope(scope: &str) -> Result<(), String> {
     let right = (1..=MAX_SCOPE).contains(&scope.len())
         && scope.bytes().all(|octet| octet.is_ascii_graphic());
-    right
-        .then_some(())
-        .ok_or_else(|| format!("is not 1 to {MAX_SCOPE} octets of visible ASCII"))
+    right.then_some(()).ok_or_else(|| format!("is not 1 to {MAX_SCOPE} octets of visible ASCII"))
 }
 
 /// A label of DNS as Kubernetes wants it (Kubernetes, Object Names and IDs).
 fn is_label(label: &str) -> Result<(), &'static str> {
     let right = (1..=MAX_LABEL).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         && !label.starts_with('-')
         && !label.ends_with('-');
-    right
-        .then_some(())
-        .ok_or("is not a DNS label of a-z, 0-9 and -")
+    right.then_some(()).ok_or("is not a DNS label of a-z, 0-9 and -")
 }
 
 fn is_name(name: &str) -> Result<(), &'static str> {
     let right = name.len() <= MAX_NAME && name.split('.').all(|label| is_label(label).is_ok());
-    right
-        .then_some(())
-        .ok_or("is not a DNS name of labels of a-z, 0-9 and -")
+    right.then_some(()).ok_or("is not a DNS name of labels of a-z, 0-9 and -")
 }
 
 #[cfg(test)]

@@ -49,21 +49,12 @@ impl<'m> Section<'m> {
         let left = match value {
             Value::Object(map) => map,
             other => {
-                let path = if path.is_empty() {
-                    "configuration"
-                } else {
-                    path
-                };
+                let path = if path.is_empty() { "configuration" } else { path };
                 mistakes.add(path, format_args!("{other} is not an object"));
                 Map::new()
             }
         };
-        Self {
-            path: path.to_owned(),
-            left,
-            known: Vec::new(),
-            mistakes,
-        }
+        Self { path: path.to_owned(), left, known: Vec::new(), mistakes }
     }
 
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
@@ -100,16 +91,10 @@ impl<'m> Section<'m> {
         choices: &[(&str, T)],
     ) -> Option<T> {
         let value = self.take(key)?;
-        let found = choices
-            .iter()
-            .find(|(word, _)| value == *word)
-            .map(|(_, choice)| *choice);
+        let found = choices.iter().find(|(word, _)| value == *word).map(|(_, choice)| *choice);
         if found.is_none() {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            self.wrong(
-                key,
-                format_args!("{value} is not one of {}", words.join(", ")),
-            );
+            self.wrong(key, format_args!("{value} is not one of {}", words.join(", ")));
         }
         found
     }
@@ -133,10 +118,9 @@ impl<'m> Section<'m> {
     ) -> Option<Duration> {
         let value = self.take(key)?;
         match value.as_str().and_then(duration::parse) {
-            None => self.wrong(
-                key,
-                format_args!("{value} is not a duration such as 250ms, 30s or 2h"),
-            ),
+            None => {
+                self.wrong(key, format_args!("{value} is not a duration such as 250ms, 30s or 2h"))
+            }
             Some(duration) if duration < min || duration > max => {
                 self.wrong(key, format_args!("{value} is outside {min:?}..={max:?}"))
             }
@@ -171,6 +155,10 @@ impl<'m> Section<'m> {
         Some(taken)
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
     /// Notes which of `keys` are not there.
     pub(super) fn require(&mut self, keys: &[&str]) {
         for key in keys.iter().filter(|key| !self.left.contains_key(**key)) {
@@ -203,7 +191,5 @@ impl<'m> Section<'m> {
 /// A JSON number that is whole and fits.
 pub(super) fn whole(value: &Value) -> Option<u32> {
     let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
-    (0.0..=f64::from(u32::MAX))
-        .contains(&number)
-        .then_some(number as u32)
+    (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }

@@ -9,21 +9,11 @@ const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
 fn live() -> Lookup {
     let now = Timestamp(0);
-    Lookup::Live(Pin {
-        ordinal: POD,
-        incarnation: None,
-        bound_at: now,
-        used_at: now,
-    })
+    Lookup::Live(Pin { ordinal: POD, incarnation: None, bound_at: now, used_at: now })
 }
 
 fn answer(status: u16, session: Option<Result<SessionKey, BadId>>) -> Answer {
-    Answer {
-        status,
-        by_pod: true,
-        session,
-        media: Media::Json,
-    }
+    Answer { status, by_pod: true, session, media: Media::Json }
 }
 
 /// Feeds events and returns the last verdict.
@@ -46,10 +36,7 @@ fn opening<'a>(body: &'a [u8], answer: Answer) -> Vec<Event<'a>> {
 }
 
 fn using<'a>(ends: bool, found: Lookup) -> Vec<Event<'a>> {
-    vec![
-        Event::Asked(Intent::Use { key: KEY, ends }),
-        Event::Looked(found),
-    ]
+    vec![Event::Asked(Intent::Use { key: KEY, ends }), Event::Looked(found)]
 }
 
 fn with<'a>(
@@ -68,66 +55,26 @@ fn session_not_found() -> Act {
 fn the_request_decides_where_it_goes() {
     use Decision::*;
     for (about, events, act, decision) in [
-        (
-            "elsewhere",
-            vec![Event::Asked(Intent::Elsewhere)],
-            Act::Pass,
-            Some(Elsewhere),
-        ),
-        (
-            "2026-07-28",
-            vec![Event::Asked(Intent::Sessionless)],
-            Act::Pass,
-            Some(Sessionless),
-        ),
-        (
-            "a GET without an id",
-            vec![Event::Asked(Intent::NoSession)],
-            Act::Pass,
-            Some(NoSession),
-        ),
+        ("elsewhere", vec![Event::Asked(Intent::Elsewhere)], Act::Pass, Some(Elsewhere)),
+        ("2026-07-28", vec![Event::Asked(Intent::Sessionless)], Act::Pass, Some(Sessionless)),
+        ("a GET without an id", vec![Event::Asked(Intent::NoSession)], Act::Pass, Some(NoSession)),
         (
             "two ids",
             vec![Event::Asked(Intent::Malformed(BadId::Repeated))],
             Act::Reply(Reply::bad_session_id(BadId::Repeated)),
             Some(BadSessionId),
         ),
-        (
-            "a POST without an id",
-            vec![Event::Asked(Intent::Open)],
-            Act::Place,
-            None,
-        ),
+        ("a POST without an id", vec![Event::Asked(Intent::Open)], Act::Place, None),
         (
             "a POST without an id, placed",
             vec![Event::Asked(Intent::Open), Event::Placed(POD)],
             Act::Steer(POD),
             Some(Placed),
         ),
-        (
-            "a session",
-            using(false, live())[..1].to_vec(),
-            Act::Look(KEY),
-            None,
-        ),
-        (
-            "a live session",
-            using(false, live()),
-            Act::Steer(POD),
-            Some(Steered),
-        ),
-        (
-            "an unknown one",
-            using(false, Lookup::Unknown),
-            session_not_found(),
-            Some(Unknown),
-        ),
-        (
-            "an expired one",
-            using(true, Lookup::Expired),
-            session_not_found(),
-            Some(Expired),
-        ),
+        ("a session", using(false, live())[..1].to_vec(), Act::Look(KEY), None),
+        ("a live session", using(false, live()), Act::Steer(POD), Some(Steered)),
+        ("an unknown one", using(false, Lookup::Unknown), session_not_found(), Some(Unknown)),
+        ("an expired one", using(true, Lookup::Expired), session_not_found(), Some(Expired)),
         (
             "a proxy that refuses the steering",
             with(using(false, live()), [Event::SteeringRefused]),
@@ -146,36 +93,11 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
     let named = Some(Ok(KEY));
     for (about, body, answer, bound) in [
         ("an initialize", INITIALIZE, answer(200, named), true),
-        (
-            "an initialize, accepted",
-            INITIALIZE,
-            answer(202, named),
-            true,
-        ),
-        (
-            "an initialize that cannot be read",
-            b"\x1f\x8b",
-            answer(200, named),
-            true,
-        ),
-        (
-            "an initialize without an id",
-            INITIALIZE,
-            answer(200, None),
-            false,
-        ),
-        (
-            "an initialize with a bad id",
-            INITIALIZE,
-            answer(200, Some(Err(BadId::Empty))),
-            false,
-        ),
-        (
-            "a failure that carries a fresh id",
-            INITIALIZE,
-            answer(400, named),
-            false,
-        ),
+        ("an initialize, accepted", INITIALIZE, answer(202, named), true),
+        ("an initialize that cannot be read", b"\x1f\x8b", answer(200, named), true),
+        ("an initialize without an id", INITIALIZE, answer(200, None), false),
+        ("an initialize with a bad id", INITIALIZE, answer(200, Some(Err(BadId::Empty))), false),
+        ("a failure that carries a fresh id", INITIALIZE, answer(400, named), false),
         ("a redirection", INITIALIZE, answer(307, named), false),
         ("another method", LIST, answer(200, named), false),
         ("a batch", b"[]", answer(200, named), false),
@@ -193,16 +115,8 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
 fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
     for (binding, act, decision) in [
         (Binding::Bound { evicted: 1 }, Act::Pass, Decision::Bound),
-        (
-            Binding::Taken,
-            Act::Reply(Reply::unavailable()),
-            Decision::IdTaken,
-        ),
-        (
-            Binding::Failed,
-            Act::Reply(Reply::unavailable()),
-            Decision::StoreFailed,
-        ),
+        (Binding::Taken, Act::Reply(Reply::unavailable()), Decision::IdTaken),
+        (Binding::Failed, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
     ] {
         let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
@@ -213,10 +127,9 @@ fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
 
 #[test]
 fn an_error_in_the_body_undoes_the_binding() {
-    for (body, undone) in [
-        (&br#"{"id":1,"error":{"code":-32602}}"#[..], true),
-        (br#"{"id":1,"result":{}}"#, false),
-    ] {
+    for (body, undone) in
+        [(&br#"{"id":1,"error":{"code":-32602}}"#[..], true), (br#"{"id":1,"result":{}}"#, false)]
+    {
         let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
         let stored = Event::Stored(Binding::Bound { evicted: 0 });
         let (first, rest) = body.split_at(9);
@@ -231,91 +144,18 @@ fn an_error_in_the_body_undoes_the_binding() {
 #[test]
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
-    let by_proxy = Answer {
-        by_pod: false,
-        ..answer(404, None)
-    };
+    let by_proxy = Answer { by_pod: false, ..answer(404, None) };
     for (about, ends, answer, act, decision, forget) in [
-        (
-            "a success",
-            false,
-            answer(200, None),
-            Act::Pass,
-            None,
-            false,
-        ),
-        (
-            "a success that names it",
-            false,
-            answer(200, Some(Ok(KEY))),
-            Act::Pass,
-            None,
-            false,
-        ),
-        (
-            "a failure",
-            false,
-            answer(500, None),
-            Act::Pass,
-            None,
-            false,
-        ),
-        (
-            "another client error",
-            false,
-            answer(400, None),
-            Act::Pass,
-            None,
-            false,
-        ),
-        (
-            "a lost session",
-            false,
-            answer(404, None),
-            session_not_found(),
-            Some(Lost),
-            true,
-        ),
-        (
-            "no route in the proxy",
-            false,
-            by_proxy,
-            Act::Pass,
-            None,
-            false,
-        ),
-        (
-            "a DELETE done",
-            true,
-            answer(204, None),
-            Act::Pass,
-            Some(Ended),
-            true,
-        ),
-        (
-            "a DELETE done before",
-            true,
-            answer(404, None),
-            session_not_found(),
-            Some(Lost),
-            true,
-        ),
-        (
-            "a DELETE refused",
-            true,
-            answer(405, None),
-            Act::Pass,
-            Some(EndRefused),
-            false,
-        ),
-        (
-            "a DELETE that failed",
-            true,
-            answer(500, None),
-            Act::Pass,
-            Some(EndRefused),
-            false,
-        ),
+        ("a success", false, answer(200, None), Act::Pass, None, false),
+        ("a success that names it", false, answer(200, Some(Ok(KEY))), Act::Pass, None, false),
+        ("a failure", false, answer(500, None), Act::Pass, None, false),
+        ("another client error", false, answer(400, None), Act::Pass, None, false),
+        ("a lost session", false, answer(404, None), session_not_found(), Some(Lost), true),
+        ("no route in the proxy", false, by_proxy, Act::Pass, None, false),
+        ("a DELETE done", true, answer(204, None), Act::Pass, Some(Ended), true),
+        ("a DELETE done before", true, answer(404, None), session_not_found(), Some(Lost), true),
+        ("a DELETE refused", true, answer(405, None), Act::Pass, Some(EndRefused), false),
+        ("a DELETE that failed", true, answer(500, None), Act::Pass, Some(EndRefused), false),
     ] {
         let verdict = last(with(using(ends, live()), [Event::Answered(answer)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
@@ -338,15 +178,9 @@ fn bodies_are_read_only_while_they_can_tell_something() {
     assert_eq!(reads, [no, request, no, no, answer, no]);
 
     let mut exchange = Exchange::default();
-    for event in with(
-        using(false, live()),
-        [Event::Answered(self::answer(200, None))],
-    ) {
+    for event in with(using(false, live()), [Event::Answered(self::answer(200, None))]) {
         exchange = exchange.on(event).0;
-        assert_eq!(
-            (exchange.reads_request_body(), exchange.reads_answer_body()),
-            no
-        );
+        assert_eq!((exchange.reads_request_body(), exchange.reads_answer_body()), no);
     }
 }
 

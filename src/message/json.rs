@@ -107,11 +107,7 @@ impl Json {
             (Escape::No, b'"') => {
                 self.state = if self.key { State::Colon } else { State::Comma };
                 let kept = self.kept.get(..self.length).unwrap_or(b"");
-                return Some(if self.key {
-                    Token::Key(kept)
-                } else {
-                    Token::Text(kept)
-                });
+                return Some(if self.key { Token::Key(kept) } else { Token::Text(kept) });
             }
             (Escape::No, b'\\') => (Escape::Backslash, None),
             (Escape::No, _) => (Escape::No, Some(octet)),
@@ -182,11 +178,7 @@ mod tests {
             r#"{"\u006Dethod":"initi\u0061lize"}"#,
         ] {
             let (members, end) = members(text.as_bytes());
-            assert_eq!(
-                members[0],
-                (b"method".to_vec(), Some(b"initialize".to_vec())),
-                "{text}"
-            );
+            assert_eq!(members[0], (b"method".to_vec(), Some(b"initialize".to_vec())), "{text}");
             assert_eq!(end, Some("end"), "{text}");
         }
     }

@@ -92,10 +92,7 @@ pub enum Media {
 impl Media {
     /// Reads `Content-Type` and `Content-Encoding`.
     pub fn of(content_type: Option<&[u8]>, content_encoding: Option<&[u8]>) -> Self {
-        let essence = content_type
-            .unwrap_or_default()
-            .split(|octet| *octet == b';')
-            .next();
+        let essence = content_type.unwrap_or_default().split(|octet| *octet == b';').next();
         let essence = essence.unwrap_or_default().trim_ascii();
         match content_encoding {
             Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => Self::Other,

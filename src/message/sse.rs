@@ -71,10 +71,7 @@ mod tests {
                 Piece::EndOfEvent => events.push(Vec::new()),
             }
         }
-        events
-            .into_iter()
-            .map(|event| String::from_utf8(event).unwrap())
-            .collect()
+        events.into_iter().map(|event| String::from_utf8(event).unwrap()).collect()
     }
 
     #[test]
@@ -83,10 +80,7 @@ mod tests {
             ("data: a\n\ndata: b\n\n", &["a\n", "b\n", ""][..]),
             ("data: a\r\n\r\ndata:b\r\n\r\n", &["a\n", "b\n", ""]),
             ("data:a\r\rdata:  b\r\r", &["a\n", " b\n", ""]),
-            (
-                "event: message\nid: 1\ndata: a\ndata: b\nretry: 3\n\n",
-                &["a\nb\n", ""],
-            ),
+            ("event: message\nid: 1\ndata: a\ndata: b\nretry: 3\n\n", &["a\nb\n", ""]),
             (": data: a\n\nid: data: b\n\n", &["", "", ""]),
             ("id: 1\ndata: \n\ndata: {}\n\n", &["\n", "{}\n", ""]),
             ("data\ndatum: a\n data: b\n\n", &["", ""]),

@@ -38,21 +38,12 @@ fn a_request_opens_a_session_if_its_method_is_initialize() {
         r#"{{"params":{{"icon":"{}"}},"method":"initialize"}}"#,
         "x".repeat(PEEK_OCTETS / 2)
     );
-    let too_big = format!(
-        r#"{{"params":"{}","method":"initialize"}}"#,
-        "x".repeat(PEEK_OCTETS)
-    );
+    let too_big = format!(r#"{{"params":"{}","method":"initialize"}}"#, "x".repeat(PEEK_OCTETS));
     for (body, wanted) in [
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#,
-            Opens::Yes,
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, Opens::Yes),
         (big.as_str(), Opens::Yes),
         (too_big.as_str(), Opens::Unknown),
-        (
-            r#"{"method":"tools/list","params":{"method":"initialize"}}"#,
-            Opens::No,
-        ),
+        (r#"{"method":"tools/list","params":{"method":"initialize"}}"#, Opens::No),
         (r#"{"method":"notifications/initialized"}"#, Opens::No),
         (r#"{"method":"initialized"}"#, Opens::No),
         (r#"{"method":"initializeinitialize"}"#, Opens::No),
@@ -63,11 +54,7 @@ fn a_request_opens_a_session_if_its_method_is_initialize() {
         ("", Opens::Unknown),
     ] {
         for pieces in [1, 7, usize::MAX] {
-            assert_eq!(
-                opens(body.as_bytes(), pieces),
-                wanted,
-                "{body:.60} by {pieces}"
-            );
+            assert_eq!(opens(body.as_bytes(), pieces), wanted, "{body:.60} by {pieces}");
         }
     }
 }
@@ -75,48 +62,24 @@ fn a_request_opens_a_session_if_its_method_is_initialize() {
 #[test]
 fn an_answer_is_an_error_if_it_says_so_at_the_top() {
     for (media, body, wanted) in [
-        (
-            Media::Json,
-            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602}}"#,
-            true,
-        ),
-        (
-            Media::Json,
-            r#"{"jsonrpc":"2.0","id":1,"result":{"error":1}}"#,
-            false,
-        ),
+        (Media::Json, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602}}"#, true),
+        (Media::Json, r#"{"jsonrpc":"2.0","id":1,"result":{"error":1}}"#, false),
         (Media::Json, r#"{"id":"error","result":{}}"#, false),
         (Media::Json, "not json", false),
         (Media::EventStream, "data: {\"error\":{}}\n\n", true),
-        (
-            Media::EventStream,
-            "id: 0\nretry: 3000\ndata: \n\nid: 1\ndata: {\"error\":{}}\n\n",
-            true,
-        ),
+        (Media::EventStream, "id: 0\nretry: 3000\ndata: \n\nid: 1\ndata: {\"error\":{}}\n\n", true),
         (
             Media::EventStream,
             "data: {\"method\":\"notifications/message\",\"params\":{\"error\":1}}\n\n\
              : ping\n\ndata: {\"id\":1,\r\ndata: \"error\":{}}\r\n\r\n",
             true,
         ),
-        (
-            Media::EventStream,
-            "data: {\"result\":{}}\n\ndata: {\"error\":{}}\n\n",
-            false,
-        ),
-        (
-            Media::EventStream,
-            "data: garbage\n\ndata: {\"error\":{}}\n\n",
-            true,
-        ),
+        (Media::EventStream, "data: {\"result\":{}}\n\ndata: {\"error\":{}}\n\n", false),
+        (Media::EventStream, "data: garbage\n\ndata: {\"error\":{}}\n\n", true),
         (Media::Other, r#"{"error":{}}"#, false),
     ] {
         for pieces in [1, 5, usize::MAX] {
-            assert_eq!(
-                is_error(media, body.as_bytes(), pieces),
-                wanted,
-                "{body:?} by {pieces}"
-            );
+            assert_eq!(is_error(media, body.as_bytes(), pieces), wanted, "{body:?} by {pieces}");
         }
     }
 }
@@ -126,20 +89,12 @@ fn media_types_are_read_without_their_parameters() {
     for (content_type, encoding, wanted) in [
         (Some(&b"application/json"[..]), None, Media::Json),
         (Some(b"Application/JSON ; charset=utf-8"), None, Media::Json),
-        (
-            Some(b"text/event-stream;charset=utf-8"),
-            Some(&b"identity"[..]),
-            Media::EventStream,
-        ),
+        (Some(b"text/event-stream;charset=utf-8"), Some(&b"identity"[..]), Media::EventStream),
         (Some(b"application/json"), Some(b"gzip"), Media::Other),
         (Some(b"application/jsonx"), None, Media::Other),
         (None, None, Media::Other),
     ] {
-        assert_eq!(
-            Media::of(content_type, encoding),
-            wanted,
-            "{content_type:?}"
-        );
+        assert_eq!(Media::of(content_type, encoding), wanted, "{content_type:?}");
     }
 }
 

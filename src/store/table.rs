@@ -95,9 +95,7 @@ impl Table {
         // Brings the id here if a table of another size has it.
         self.look(data, &key, now);
         let bound = change(data, &self.bucket_name(self.size, &key), None, |bucket| {
-            bucket
-                .entries
-                .retain(|entry| self.lifetime.covers(&entry.pin, now));
+            bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
             match bucket.remove(&key) {
                 Some(other) if other.pin.ordinal != pin.ordinal => Change::Drop(Binding::Taken),
                 _ => {
@@ -131,9 +129,7 @@ impl Table {
         for size in self.other_sizes(data) {
             let name = self.bucket_name(size, key);
             let found = data.shared(&name);
-            let Some((_, pin)) = found
-                .as_ref()
-                .and_then(|(octets, _)| bucket::find(octets, key))
+            let Some((_, pin)) = found.as_ref().and_then(|(octets, _)| bucket::find(octets, key))
             else {
                 continue;
             };
@@ -142,9 +138,7 @@ impl Table {
                 return Lookup::Expired;
             }
             let moved = change(data, &self.bucket_name(self.size, key), None, |bucket| {
-                bucket
-                    .entries
-                    .retain(|entry| self.lifetime.covers(&entry.pin, now));
+                bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
                 bucket.remove(key);
                 bucket.push_front(Entry { key: *key, pin });
                 Change::Write(())
@@ -199,11 +193,7 @@ impl Table {
     }
 
     fn bucket_name(&self, size: u32, key: &SessionKey) -> String {
-        format!(
-            "{}{size}/{}",
-            self.prefix,
-            key.spread() % u64::from(size.max(1))
-        )
+        format!("{}{size}/{}", self.prefix, key.spread() % u64::from(size.max(1)))
     }
 }
 
@@ -234,10 +224,7 @@ fn change<T>(
             Change::Write(altered) => altered,
             Change::Drop(unaltered) => return Ok(unaltered),
         };
-        if data
-            .replace(name, &bucket.encode(), found.map(|(_, version)| version))
-            .is_ok()
-        {
+        if data.replace(name, &bucket.encode(), found.map(|(_, version)| version)).is_ok() {
             return Ok(altered);
         }
         found = data.shared(name);
@@ -246,10 +233,7 @@ fn change<T>(
 }
 
 fn sizes_in(found: &Option<(Vec<u8>, Version)>) -> Vec<u32> {
-    let octets = found
-        .as_ref()
-        .map(|(octets, _)| octets.as_slice())
-        .unwrap_or_default();
+    let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
     octets
         .chunks_exact(4)
         .filter_map(|size| size.try_into().ok().map(u32::from_le_bytes))

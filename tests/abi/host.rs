@@ -87,22 +87,14 @@ impl Abi {
         let action = callback();
         WORKER.with_borrow_mut(|worker| {
             worker.current = None;
-            let record = worker
-                .streams
-                .get_mut(&stream)
-                .expect("a stream that was begun");
+            let record = worker.streams.get_mut(&stream).expect("a stream that was begun");
             record.step(matches!(action, Action::Pause))
         })
     }
 
     fn set(&self, stream: u32, change: impl FnOnce(&mut StreamRecord)) {
         WORKER.with_borrow_mut(|worker| {
-            change(
-                worker
-                    .streams
-                    .get_mut(&stream)
-                    .expect("a stream that was begun"),
-            );
+            change(worker.streams.get_mut(&stream).expect("a stream that was begun"));
         });
     }
 }
@@ -110,10 +102,7 @@ impl Abi {
 // SAFETY of all calls below: contexts were created before, and are not used after their deletion.
 impl Engine for Abi {
     fn start(plugin: &Value) -> Self {
-        let proxy = ProxyRecord {
-            milliseconds: 1_750_000_000_000,
-            ..ProxyRecord::default()
-        };
+        let proxy = ProxyRecord { milliseconds: 1_750_000_000_000, ..ProxyRecord::default() };
         let (abi, started) = Self::worker(Arc::new(proxy.into()), plugin.to_string().as_bytes());
         assert!(started, "the module refused {plugin}");
         abi
@@ -123,10 +112,7 @@ impl Engine for Abi {
         let count = headers.len();
         let stream = WORKER.with_borrow_mut(|worker| {
             worker.contexts += 1;
-            let record = StreamRecord {
-                request: headers,
-                ..StreamRecord::default()
-            };
+            let record = StreamRecord { request: headers, ..StreamRecord::default() };
             worker.streams.insert(worker.contexts, record);
             worker.contexts
         });

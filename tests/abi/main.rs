@@ -21,18 +21,13 @@ kit::each_timed_scenario!(driver);
 
 fn example() -> Value {
     let mut plugin = Value::Null;
-    Bootstrap::example("envoy.yaml")
-        .unwrap()
-        .plugin(|value| plugin = value.clone());
+    Bootstrap::example("envoy.yaml").unwrap().plugin(|value| plugin = value.clone());
     plugin
 }
 
 fn request(headers: &[(&str, &[u8])]) -> Pairs {
     let headers = [&[(":method", &b"POST"[..]), (":path", b"/mcp")], headers].concat();
-    headers
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_vec()))
-        .collect()
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
 }
 
 #[test]
@@ -45,10 +40,8 @@ fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
     assert!(!started);
     assert_eq!(
         proxy.lock().unwrap().log,
-        [
-            "configuration refused: workload.replicas: 0 is outside 1..=10000; \
-          steer: \"guess\" is not one of authority, dynamic_host"
-        ]
+        ["configuration refused: workload.replicas: 0 is outside 1..=10000; \
+          steer: \"guess\" is not one of authority, dynamic_host"]
     );
     // Envoy does not let a request come this far.
     assert!(matches!(abi.request(request(&[])).1, Step::Reply(503, ..)));
@@ -96,10 +89,8 @@ fn no_log_line_holds_a_session_id() {
     let secret = "c0ffee-is-secret";
     let (stream, _) = abi.request(request(&[]));
     abi.request_body(stream, br#"{"method":"initialize"}"#, true);
-    let headers = vec![
-        (":status".to_owned(), b"200".to_vec()),
-        ("mcp-session-id".to_owned(), secret.into()),
-    ];
+    let headers =
+        vec![(":status".to_owned(), b"200".to_vec()), ("mcp-session-id".to_owned(), secret.into())];
     abi.answer(stream, headers, "127.0.1.1:8080");
     for status in ["200", "404", "200"] {
         let (stream, step) = abi.request(request(&[("mcp-session-id", secret.as_bytes())]));
@@ -109,10 +100,7 @@ fn no_log_line_holds_a_session_id() {
         }
     }
     let log = abi.proxy().log;
-    let decisions: Vec<_> = log
-        .iter()
-        .filter_map(|line| line.split(':').next())
-        .collect();
+    let decisions: Vec<_> = log.iter().filter_map(|line| line.split(':').next()).collect();
     let wanted = ["placed", "bound", "steered", "steered", "lost", "unknown"];
     assert_eq!(decisions[1..], wanted, "after the line of the start");
     assert!(log.iter().all(|line| !line.contains("c0ffee")), "{log:?}");

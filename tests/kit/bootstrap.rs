@@ -72,9 +72,7 @@ impl Bootstrap {
 
     /// The HTTP filters of the one listener.
     pub fn filters(&mut self) -> &mut Vec<Value> {
-        self.connection_manager()["http_filters"]
-            .as_array_mut()
-            .expect("a list of HTTP filters")
+        self.connection_manager()["http_filters"].as_array_mut().expect("a list of HTTP filters")
     }
 
     /// The connection manager of the one listener.

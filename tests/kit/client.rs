@@ -25,9 +25,7 @@ impl ClientHandler for Handler {
         notification: CustomNotification,
         _: NotificationContext<RoleClient>,
     ) {
-        let text = notification
-            .params
-            .and_then(|params| Some(params["text"].as_str()?.to_owned()));
+        let text = notification.params.and_then(|params| Some(params["text"].as_str()?.to_owned()));
         // Nobody may be listening any more.
         let _ = self.0.send(text.unwrap_or_default());
     }
@@ -44,10 +42,7 @@ impl Session {
             .serve_with_lifecycle(transport, ClientLifecycleMode::Initialize)
             .await
             .context("initialize")?;
-        Ok(Self {
-            service,
-            notifications,
-        })
+        Ok(Self { service, notifications })
     }
 
     /// Calls a tool that answers with one text.
@@ -88,13 +83,8 @@ pub struct Ask {
 impl Ask {
     pub fn new(method: Method, body: impl Into<Vec<u8>>) -> Self {
         let headers = HeaderMap::new();
-        Self {
-            method,
-            path: "/mcp".to_owned(),
-            headers,
-            body: body.into(),
-        }
-        .header("accept", "application/json, text/event-stream")
+        Self { method, path: "/mcp".to_owned(), headers, body: body.into() }
+            .header("accept", "application/json, text/event-stream")
     }
 
     /// A JSON-RPC message.
@@ -128,10 +118,7 @@ impl Ask {
     }
 
     pub fn at(self, path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            ..self
-        }
+        Self { path: path.to_owned(), ..self }
     }
 
     /// Adds a header; a second one of the same name stays beside the first.
@@ -148,10 +135,7 @@ impl Ask {
     /// Sends it and waits for the head of the answer.
     pub async fn send(self, http: &reqwest::Client, origin: &str) -> Result<reqwest::Response> {
         let url = format!("{origin}{}", self.path);
-        let request = http
-            .request(self.method, url)
-            .headers(self.headers)
-            .body(self.body);
+        let request = http.request(self.method, url).headers(self.headers).body(self.body);
         Ok(request.send().await?)
     }
 }
@@ -180,8 +164,8 @@ impl Got {
     /// The JSON-RPC message in the body: all of it, or the last event with data.
     pub fn message(&self) -> Value {
         let text = String::from_utf8_lossy(&self.body);
-        let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let data = events.filter(|data| !data.trim().is_empty()).last();
+        let mut events = text.lines().filter_map(|line| line.strip_prefix("data:"));
+        let data = events.rfind(|data| !data.trim().is_empty());
         let message = serde_json::from_str(data.unwrap_or(&text));
         message.unwrap_or_else(|_| panic!("no JSON-RPC message in {text:?}"))
     }
@@ -190,7 +174,6 @@ impl Got {
     pub fn text(&self) -> String {
         let message = self.message();
         let text = message["result"]["content"][0]["text"].as_str();
-        text.unwrap_or_else(|| panic!("no text in {message}"))
-            .to_owned()
+        text.unwrap_or_else(|| panic!("no text in {message}")).to_owned()
     }
 }

@@ -44,11 +44,7 @@ impl Dns {
             .with_context(|| format!("no DNS server can listen on {address}"))?;
         let address = socket.local_addr()?;
         server.register_socket(socket);
-        let dns = Self {
-            address,
-            zone,
-            _server: server,
-        };
+        let dns = Self { address, zone, _server: server };
         dns.set(pods).await?;
         Ok(dns)
     }

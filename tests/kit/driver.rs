@@ -44,9 +44,6 @@ pub struct Scene {
 
 impl Default for Scene {
     fn default() -> Self {
-        Self {
-            pods: App::Stateful,
-            configure: |_| {},
-        }
+        Self { pods: App::Stateful, configure: |_| {} }
     }
 }

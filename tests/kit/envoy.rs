@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -29,6 +29,20 @@ impl Envoy {
     /// when this thread ends.
     pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        let access_log = File::create(directory.path().join("access.log"))?;
+        Self::start_in(directory, bootstrap, access_log.into()).await
+    }
+
+    /// The same with the access log on standard output.
+    pub async fn start_loud(bootstrap: &Bootstrap) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit()).await
+    }
+
+    async fn start_in(
+        directory: TempDir,
+        bootstrap: &Bootstrap,
+        access_log: Stdio,
+    ) -> Result<Self> {
         let config = directory.path().join("envoy.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
         let admin_file = directory.path().join("admin");
@@ -36,34 +50,18 @@ impl Envoy {
         let process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(binary()?)
-            .args([
-                "--disable-hot-restart",
-                "--concurrency",
-                "2",
-                "--log-level",
-                "info",
-            ])
-            .args([
-                "--component-log-level",
-                "wasm:debug",
-                "--file-flush-interval-msec",
-                "50",
-            ])
+            .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "info"])
+            .args(["--file-flush-interval-msec", "50"])
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&admin_file)
-            .stdout(File::create(directory.path().join("access.log"))?)
+            .stdout(access_log)
             .stderr(File::create(directory.path().join("envoy.log"))?)
             .spawn()
             .context("setpriv, of Debian's package util-linux, cannot be run")?;
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut envoy = Self {
-            address: nowhere,
-            admin: nowhere,
-            directory,
-            process,
-        };
+        let mut envoy = Self { address: nowhere, admin: nowhere, directory, process };
         loop {
             if envoy.process.try_wait()?.is_some() {
                 bail!("Envoy did not start:\n{}", envoy.log());
@@ -95,12 +93,7 @@ impl Envoy {
     /// One of the filter's counters, by its name without `podpin_` and `_total`.
     pub async fn counter(&self, name: &str) -> u64 {
         let name = format!("wasmcustom.podpin_{name}_total");
-        self.stats(&name)
-            .await
-            .expect("Envoy's stats")
-            .get(&name)
-            .copied()
-            .unwrap_or(0)
+        self.stats(&name).await.expect("Envoy's stats").get(&name).copied().unwrap_or(0)
     }
 
     /// Waits for one of the filter's counters.
@@ -125,14 +118,8 @@ impl Envoy {
     pub fn resident_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.expect("Envoy runs");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("VmRSS");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a number of KB")
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KB")
     }
 
     /// Its process id.
@@ -154,12 +141,7 @@ pub fn validate(bootstrap: &Bootstrap) -> Result<Output> {
     let config = directory.path().join("envoy.json");
     std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
     Ok(Command::new(binary()?)
-        .args([
-            "--mode",
-            "validate",
-            "--disable-hot-restart",
-            "--config-path",
-        ])
+        .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
         .arg(config)
         .output()?)
 }
@@ -170,20 +152,14 @@ fn binary() -> Result<PathBuf> {
         return Ok(named.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places: Vec<_> = std::env::split_paths(&path)
-        .map(|dir| dir.join("envoy"))
-        .collect();
+    let mut places: Vec<_> = std::env::split_paths(&path).map(|dir| dir.join("envoy")).collect();
     places.push(root().join(".tools/envoy/bin/envoy"));
     let found = places.into_iter().find(|place| place.is_file());
     found.context("no Envoy: set ENVOY, put envoy on the PATH, or run `make envoy`")
 }
 
 async fn is_ready(admin_file: &Path) -> Option<(SocketAddr, SocketAddr)> {
-    let admin: SocketAddr = std::fs::read_to_string(admin_file)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let admin: SocketAddr = std::fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
     let ready = reqwest::get(format!("http://{admin}/ready")).await.ok()?;
     if !ready.status().is_success() {
         return None;
@@ -196,8 +172,5 @@ async fn is_ready(admin_file: &Path) -> Option<(SocketAddr, SocketAddr)> {
         .find(|listener| listener["name"] == "mcp")?;
     let socket = &listener["local_address"]["socket_address"];
     let ip = socket["address"].as_str()?.parse().ok()?;
-    Some((
-        admin,
-        SocketAddr::new(ip, socket["port_value"].as_u64()?.try_into().ok()?),
-    ))
+    Some((admin, SocketAddr::new(ip, socket["port_value"].as_u64()?.try_into().ok()?)))
 }

@@ -76,10 +76,7 @@ impl StreamRecord {
     pub fn step(&mut self, paused: bool) -> Step {
         match self.reply.take() {
             Some((status, headers, body)) => {
-                assert!(
-                    paused,
-                    "a callback that answers must pause, or Envoy goes on"
-                );
+                assert!(paused, "a callback that answers must pause, or Envoy goes on");
                 Step::Reply(status, headers, body)
             }
             None if paused => Step::Wait,
@@ -118,8 +115,7 @@ impl ProxyRecord {
             return false;
         }
         self.writes += 1;
-        self.shared
-            .insert(key.to_owned(), (value.to_vec(), self.writes));
+        self.shared.insert(key.to_owned(), (value.to_vec(), self.writes));
         true
     }
 }
@@ -179,11 +175,7 @@ impl<E: Engine> Model<E> {
         let seen = seen.lock().unwrap().pop().map(|seen| (ordinal, seen));
         let address = format!("127.0.1.{}:8080", ordinal + 1);
         let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
-        pairs.extend(
-            head.headers
-                .iter()
-                .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())),
-        );
+        pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
         if let Some(got) = replied(self.engine.answer(stream, pairs, &address)) {
             return (stream, Got { pod: seen, ..got });
         }
@@ -191,25 +183,14 @@ impl<E: Engine> Model<E> {
             Method::GET => Vec::new(),
             _ => self.pass(stream, body),
         };
-        (
-            stream,
-            Got {
-                status: head.status,
-                headers: head.headers,
-                body,
-                pod: seen,
-            },
-        )
+        (stream, Got { status: head.status, headers: head.headers, body, pod: seen })
     }
 
     /// Envoy's routes of the main example.
     fn route(&mut self, record: &StreamRecord) -> usize {
         let authority = record.request.iter().find(|(name, _)| name == ":authority");
         let authority = authority.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-        let dynamic = record
-            .filter_state
-            .get("envoy.upstream.dynamic_host")
-            .cloned();
+        let dynamic = record.filter_state.get("envoy.upstream.dynamic_host").cloned();
         let host = dynamic.or(authority).unwrap_or_default();
         let host = host.strip_suffix(":8080").unwrap_or(&host);
         let pod = host.strip_suffix(&format!(".{DOMAIN}"));
@@ -226,10 +207,7 @@ impl<E: Engine> Model<E> {
     fn pass(&mut self, stream: u32, mut body: Body) -> Vec<u8> {
         let mut octets = Vec::new();
         while let Some(frame) = self.runtime.block_on(body.frame()) {
-            let frame = frame
-                .expect("a pod does not break off")
-                .into_data()
-                .unwrap_or_default();
+            let frame = frame.expect("a pod does not break off").into_data().unwrap_or_default();
             for piece in frame.chunks(13) {
                 assert_eq!(self.engine.answer_body(stream, piece, false), Step::Go);
             }
@@ -255,22 +233,11 @@ impl<E: Engine> Driver for Model<E> {
 
     fn counter(&mut self, name: &str) -> u64 {
         let name = format!("podpin_{name}_total");
-        self.engine
-            .proxy()
-            .counters
-            .get(&name)
-            .copied()
-            .unwrap_or(0)
+        self.engine.proxy().counters.get(&name).copied().unwrap_or(0)
     }
 
     fn noted(&mut self) -> (String, String) {
-        let state = |name: &str| {
-            self.last
-                .filter_state
-                .get(name)
-                .cloned()
-                .unwrap_or("-".into())
-        };
+        let state = |name: &str| self.last.filter_state.get(name).cloned().unwrap_or("-".into());
         (state("wasm.podpin.decision"), state("wasm.podpin.pod"))
     }
 }
@@ -287,8 +254,7 @@ impl<E: Engine> VirtualTime for Model<E> {
     }
 
     fn close(&mut self) {
-        self.engine
-            .end(self.held.take().expect("something is held open"));
+        self.engine.end(self.held.take().expect("something is held open"));
     }
 }
 
@@ -299,11 +265,7 @@ fn request_headers(ask: &Ask) -> Pairs {
         (":scheme".to_owned(), b"http".to_vec()),
         (":authority".to_owned(), b"mcp.example".to_vec()),
     ];
-    pairs.extend(
-        ask.headers
-            .iter()
-            .map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())),
-    );
+    pairs.extend(ask.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
     pairs
 }
 
@@ -333,19 +295,11 @@ fn replied(step: Step) -> Option<Got> {
             let headers: HeaderMap = pairs
                 .iter()
                 .map(|(n, v)| {
-                    (
-                        n.parse::<HeaderName>().unwrap(),
-                        HeaderValue::from_bytes(v).unwrap(),
-                    )
+                    (n.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(v).unwrap())
                 })
                 .collect();
             let status = StatusCode::from_u16(status).expect("a status");
-            Some(Got {
-                status,
-                headers,
-                body,
-                pod: None,
-            })
+            Some(Got { status, headers, body, pod: None })
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt;
 use rmcp::handler::server::router::tool::ToolRouter;
@@ -68,18 +69,10 @@ impl Pods {
     /// Starts `replicas` pods, on a port that is free if none is named.
     pub async fn start(replicas: usize, port: Option<u16>, app: App) -> Result<Self> {
         let listeners = listen(replicas, port).await?;
-        let port = listeners
-            .first()
-            .context("no replicas")?
-            .local_addr()?
-            .port();
+        let port = listeners.first().context("no replicas")?.local_addr()?.port();
         let pods = listeners.into_iter().enumerate();
         let run = |(ordinal, listener)| Pod::run(listener, app.serve(ordinal), Arc::default());
-        Ok(Self {
-            port,
-            app,
-            pods: pods.map(run).collect(),
-        })
+        Ok(Self { port, app, pods: pods.map(run).collect() })
     }
 
     /// Stops a pod and starts it again on the same address, without anything it had in memory.
@@ -102,9 +95,7 @@ impl Pods {
     pub fn take_seen(&self) -> Vec<(usize, Seen)> {
         let each = self.pods.iter().enumerate();
         each.flat_map(|(ordinal, pod)| {
-            std::mem::take(&mut *pod.seen.lock().unwrap())
-                .into_iter()
-                .map(move |s| (ordinal, s))
+            std::mem::take(&mut *pod.seen.lock().unwrap()).into_iter().map(move |s| (ordinal, s))
         })
         .collect()
     }
@@ -113,14 +104,13 @@ impl Pods {
 impl Pod {
     fn run(listener: TcpListener, app: Router, seen: SeenSoFar) -> Self {
         let app = noted(app, seen.clone());
+        // Else the kernel holds small events back until the last one was acknowledged.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let server = async move {
             // Ends with the runtime or by being stopped, never by itself.
             let _ = axum::serve(listener, app).await;
         };
-        Self {
-            server: tokio::spawn(server),
-            seen,
-        }
+        Self { server: tokio::spawn(server), seen }
     }
 }
 
@@ -150,10 +140,7 @@ async fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> 
         }
         return Ok(listeners);
     }
-    bail!(
-        "no port is free on all of {} and the next {replicas}",
-        pod_ip(0)
-    )
+    bail!("no port is free on all of {} and the next {replicas}", pod_ip(0))
 }
 
 /// Writes down every request to `app`.
@@ -163,11 +150,7 @@ pub fn noted(app: Router, seen: SeenSoFar) -> Router {
 
 async fn note(State(seen): State<SeenSoFar>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-        .unwrap_or_default();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     seen.lock().unwrap().push(Seen {
         method: head.method.clone(),
         uri: head.uri.clone(),
@@ -184,9 +167,7 @@ impl App {
         let config = match self {
             Self::Stateful => config.disable_allowed_hosts(),
             Self::StatefulFor(host) => config.with_allowed_hosts([host]),
-            Self::Stateless => config
-                .disable_allowed_hosts()
-                .with_legacy_session_mode(false),
+            Self::Stateless => config.disable_allowed_hosts().with_legacy_session_mode(false),
             Self::Script(answer) => {
                 return Router::new().fallback(async move |request: Request| {
                     let (head, body) = request.into_parts();

@@ -87,15 +87,9 @@ pub struct Opened {
 pub fn open(driver: &mut impl Driver) -> Opened {
     let got = driver.send(Ask::initialize());
     assert_eq!(got.status, 200, "{got:?}");
-    let id = got
-        .header("mcp-session-id")
-        .expect("a session id")
-        .to_owned();
+    let id = got.header("mcp-session-id").expect("a session id").to_owned();
     assert!(got.message()["result"]["serverInfo"].is_object());
-    let opened = Opened {
-        id,
-        ordinal: got.ordinal(),
-    };
+    let opened = Opened { id, ordinal: got.ordinal() };
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     let got = driver.send(Ask::post(initialized).session(&opened.id));
     assert_eq!((got.status.as_u16(), got.ordinal()), (202, opened.ordinal));

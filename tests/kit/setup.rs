@@ -1,5 +1,7 @@
 //! Pods, their DNS and an Envoy in front of them, and the driver of scenarios on these.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -30,6 +32,17 @@ impl Setup {
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
         let envoy = Envoy::start(&change(on_free_ports(example, &pods, &dns)?)).await?;
+        Ok(Self { envoy, dns, pods })
+    }
+}
+
+impl Setup {
+    /// Everything on the ports that the example is written with.
+    pub async fn start_as_written(example: &str) -> Result<Self> {
+        let pods = Pods::start(3, Some(bootstrap::POD), App::Stateful).await?;
+        let ips: Vec<_> = (0..3).map(pod_ip).collect();
+        let dns = Dns::start((Ipv4Addr::LOCALHOST, bootstrap::DNS).into(), &ips).await?;
+        let envoy = Envoy::start_loud(&Bootstrap::example(example)?).await?;
         Ok(Self { envoy, dns, pods })
     }
 }
@@ -65,12 +78,7 @@ impl RealEnvoy {
             |bootstrap: Bootstrap| bootstrap.plugin(|value: &mut Value| (scene.configure)(value));
         let setup = runtime.block_on(Setup::start(example, scene.pods, change));
         let setup = setup.expect("the set-up starts");
-        Self {
-            setup,
-            http: reqwest::Client::new(),
-            requests: 0,
-            runtime,
-        }
+        Self { setup, http: reqwest::Client::new(), requests: 0, runtime }
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Got> {
@@ -84,27 +92,18 @@ impl RealEnvoy {
             false => answer.bytes().await?.to_vec(),
         };
         let pod = self.setup.pods.take_seen().pop();
-        Ok(Got {
-            status,
-            headers,
-            body,
-            pod,
-        })
+        Ok(Got { status, headers, body, pod })
     }
 }
 
 impl Driver for RealEnvoy {
     fn send(&mut self, ask: Ask) -> Got {
         self.requests += 1;
-        self.runtime
-            .block_on(self.exchange(ask))
-            .expect("an answer")
+        self.runtime.block_on(self.exchange(ask)).expect("an answer")
     }
 
     fn restart(&mut self, ordinal: usize) {
-        self.runtime
-            .block_on(self.setup.pods.restart(ordinal))
-            .expect("the pod comes back");
+        self.runtime.block_on(self.setup.pods.restart(ordinal)).expect("the pod comes back");
     }
 
     fn counter(&mut self, name: &str) -> u64 {
@@ -115,18 +114,11 @@ impl Driver for RealEnvoy {
         let envoy = &self.setup.envoy;
         // Envoy writes a record when the exchange is over, and the file a little later.
         let line = self.runtime.block_on(until("the access log", || async {
-            envoy
-                .access_log()
-                .lines()
-                .nth(self.requests - 1)
-                .map(str::to_owned)
+            envoy.access_log().lines().nth(self.requests - 1).map(str::to_owned)
         }));
         let word = |key: &str| {
-            let word = line
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix(key));
-            word.unwrap_or_else(|| panic!("no {key} in {line:?}"))
-                .to_owned()
+            let word = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            word.unwrap_or_else(|| panic!("no {key} in {line:?}")).to_owned()
         };
         (word("decision="), word("pod="))
     }

@@ -37,10 +37,7 @@ pub(crate) struct SimHost {
 
 impl Sim {
     fn run(&mut self, stream: u32, callback: impl FnOnce(&mut Filter<SimHost>) -> Flow) -> Step {
-        let running = self
-            .streams
-            .get_mut(&stream)
-            .expect("a stream that was begun");
+        let running = self.streams.get_mut(&stream).expect("a stream that was begun");
         let flow = callback(&mut running.filter);
         running.record.borrow_mut().step(flow == Flow::Pause)
     }
@@ -52,25 +49,14 @@ impl Engine for Sim {
         host.proxy.borrow_mut().milliseconds = 1_750_000_000_000;
         let config = Config::parse(plugin.to_string().as_bytes()).expect("a right configuration");
         let plugin = Plugin::start(config, &mut host);
-        Self {
-            plugin,
-            proxy: host.proxy,
-            streams: HashMap::new(),
-            next: 0,
-        }
+        Self { plugin, proxy: host.proxy, streams: HashMap::new(), next: 0 }
     }
 
     fn request(&mut self, headers: Pairs) -> (u32, Step) {
         self.next += 1;
-        let record = StreamRecord {
-            request: headers,
-            ..StreamRecord::default()
-        };
+        let record = StreamRecord { request: headers, ..StreamRecord::default() };
         let record = Rc::new(RefCell::new(record));
-        let host = SimHost {
-            proxy: self.proxy.clone(),
-            record: record.clone(),
-        };
+        let host = SimHost { proxy: self.proxy.clone(), record: record.clone() };
         let filter = Filter::new(self.next, self.plugin.clone(), host);
         self.streams.insert(self.next, Running { filter, record });
         (self.next, self.run(self.next, Filter::on_request_headers))
@@ -95,11 +81,7 @@ impl Engine for Sim {
     }
 
     fn end(&mut self, stream: u32) {
-        self.streams
-            .get_mut(&stream)
-            .expect("a stream that was begun")
-            .filter
-            .on_end();
+        self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_end();
     }
 
     fn record(&self, stream: u32) -> StreamRecord {
@@ -112,20 +94,14 @@ impl Engine for Sim {
 
     fn advance(&mut self, time: Duration) {
         self.proxy.borrow_mut().milliseconds += time.as_millis() as u64;
-        self.plugin.tick(&mut SimHost {
-            proxy: self.proxy.clone(),
-            ..SimHost::default()
-        });
+        self.plugin.tick(&mut SimHost { proxy: self.proxy.clone(), ..SimHost::default() });
     }
 }
 
 impl SharedData for SimHost {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
         let proxy = self.proxy.borrow();
-        proxy
-            .shared
-            .get(key)
-            .map(|(value, version)| (value.clone(), Version(*version)))
+        proxy.shared.get(key).map(|(value, version)| (value.clone(), Version(*version)))
     }
 
     fn replace(
@@ -144,21 +120,11 @@ impl SharedData for SimHost {
 
 impl Host for SimHost {
     fn request_headers(&self) -> Headers {
-        self.record
-            .borrow()
-            .request
-            .iter()
-            .map(|(name, value)| (name, value))
-            .collect()
+        self.record.borrow().request.iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn answer_headers(&self) -> Headers {
-        self.record
-            .borrow()
-            .answer
-            .iter()
-            .map(|(name, value)| (name, value))
-            .collect()
+        self.record.borrow().answer.iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn answer_status(&self) -> u16 {
@@ -175,33 +141,21 @@ impl Host for SimHost {
 
     fn set_request_header(&mut self, name: &str, value: &[u8]) {
         self.remove_request_header(name);
-        self.record
-            .borrow_mut()
-            .request
-            .push((name.to_owned(), value.to_vec()));
+        self.record.borrow_mut().request.push((name.to_owned(), value.to_vec()));
     }
 
     fn remove_request_header(&mut self, name: &str) {
-        self.record
-            .borrow_mut()
-            .request
-            .retain(|(other, _)| other != name);
+        self.record.borrow_mut().request.retain(|(other, _)| other != name);
     }
 
     fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        self.record
-            .borrow_mut()
-            .filter_state
-            .insert(key.to_owned(), value.to_owned());
+        self.record.borrow_mut().filter_state.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
         let key = format!("wasm.{}", note.name());
-        self.record
-            .borrow_mut()
-            .filter_state
-            .insert(key, value.to_owned());
+        self.record.borrow_mut().filter_state.insert(key, value.to_owned());
     }
 
     fn reply(&mut self, reply: &Reply) {
@@ -210,10 +164,7 @@ impl Host for SimHost {
             headers.push(("retry-after".to_owned(), seconds.to_string().into()));
         }
         let mut record = self.record.borrow_mut();
-        assert_eq!(
-            record.reply, None,
-            "Envoy hangs if it is told to answer twice"
-        );
+        assert_eq!(record.reply, None, "Envoy hangs if it is told to answer twice");
         record.reply = Some((reply.status, headers, reply.body.clone().into()));
     }
 
@@ -234,11 +185,6 @@ impl Host for SimHost {
     }
 
     fn count(&mut self, metric: Metric) {
-        *self
-            .proxy
-            .borrow_mut()
-            .counters
-            .entry(metric.name().to_owned())
-            .or_default() += 1;
+        *self.proxy.borrow_mut().counters.entry(metric.name().to_owned()).or_default() += 1;
     }
 }

@@ -35,9 +35,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn decode(octets: &[u8]) -> Self {
-        Self {
-            entries: entries_in(octets).filter_map(Entry::decode).collect(),
-        }
+        Self { entries: entries_in(octets).filter_map(Entry::decode).collect() }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -64,13 +62,8 @@ impl Bucket {
 }
 
 fn entries_in(octets: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
-    let entries = octets
-        .split_first()
-        .filter(|(format, _)| **format == FORMAT);
-    entries
-        .into_iter()
-        .flat_map(|(_, entries)| entries.as_chunks().0)
-        .take(ENTRIES)
+    let entries = octets.split_first().filter(|(format, _)| **format == FORMAT);
+    entries.into_iter().flat_map(|(_, entries)| entries.as_chunks().0).take(ENTRIES)
 }
 
 /// One session of a bucket.
@@ -82,23 +75,14 @@ pub(super) struct Entry {
 
 impl Entry {
     fn encode(&self, octets: &mut Vec<u8>) {
-        let Pin {
-            ordinal,
-            incarnation,
-            bound_at,
-            used_at,
-        } = &self.pin;
+        let Pin { ordinal, incarnation, bound_at, used_at } = &self.pin;
         octets.extend_from_slice(self.key.octets());
         octets.extend_from_slice(&ordinal.0.to_be_bytes());
         let (kind, ip, port) = match incarnation {
             None => (0, [0; 16], 0),
             Some(SocketAddr::V4(v4)) => {
                 let [a, b, c, d] = v4.ip().octets();
-                (
-                    4,
-                    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-                    v4.port(),
-                )
+                (4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], v4.port())
             }
             Some(SocketAddr::V6(v6)) => (6, v6.ip().octets(), v6.port()),
         };

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,23 +9,20 @@ use super::*;
 use crate::host::Overtaken;
 use crate::workload::Ordinal;
 
-const LIFETIME: Lifetime = Lifetime {
-    idle_timeout: Duration::from_secs(100),
-    max_age: Duration::from_secs(1000),
-};
+const LIFETIME: Lifetime =
+    Lifetime { idle_timeout: Duration::from_secs(100), max_age: Duration::from_secs(1000) };
 
 /// Shared data in memory, as one worker thread sees it.
 #[derive(Clone, Copy)]
 struct Worker<'a> {
-    data: &'a Mutex<HashMap<String, (Vec<u8>, u32)>>,
+    data: &'a Mutex<BTreeMap<String, (Vec<u8>, u32)>>,
     writes: &'a Mutex<u32>,
 }
 
 impl SharedData for Worker<'_> {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
         let data = self.data.lock().unwrap();
-        data.get(key)
-            .map(|(value, version)| (value.clone(), Version(*version)))
+        data.get(key).map(|(value, version)| (value.clone(), Version(*version)))
     }
 
     fn replace(
@@ -47,16 +44,13 @@ impl SharedData for Worker<'_> {
 
 #[derive(Default)]
 struct Proxy {
-    data: Mutex<HashMap<String, (Vec<u8>, u32)>>,
+    data: Mutex<BTreeMap<String, (Vec<u8>, u32)>>,
     writes: Mutex<u32>,
 }
 
 impl Proxy {
     fn worker(&self) -> Worker<'_> {
-        Worker {
-            data: &self.data,
-            writes: &self.writes,
-        }
+        Worker { data: &self.data, writes: &self.writes }
     }
 
     fn writes(&self) -> u32 {
@@ -78,12 +72,7 @@ fn seconds(seconds: u64) -> Timestamp {
 }
 
 fn pin(ordinal: u32, now: Timestamp) -> Pin {
-    Pin {
-        ordinal: Ordinal(ordinal),
-        incarnation: None,
-        bound_at: now,
-        used_at: now,
-    }
+    Pin { ordinal: Ordinal(ordinal), incarnation: None, bound_at: now, used_at: now }
 }
 
 #[test]
@@ -93,10 +82,7 @@ fn a_bound_session_is_found_until_it_is_unbound() {
     table.open(data);
     let bound = pin(2, seconds(1));
     assert_eq!(table.look(data, &key(1), seconds(1)), Lookup::Unknown);
-    assert_eq!(
-        table.bind(data, key(1), bound, seconds(1)),
-        Binding::Bound { evicted: 0 }
-    );
+    assert_eq!(table.bind(data, key(1), bound, seconds(1)), Binding::Bound { evicted: 0 });
     assert_eq!(table.look(data, &key(1), seconds(1)), Lookup::Live(bound));
     assert_eq!(table.look(data, &key(2), seconds(1)), Lookup::Unknown);
     table.unbind(data, &key(1));
@@ -110,16 +96,10 @@ fn a_use_keeps_a_session_and_is_written_every_tenth_of_the_idle_timeout() {
     table.bind(data, key(1), pin(0, seconds(0)), seconds(0));
     let before = proxy.writes();
     for second in 0..=95 {
-        assert!(matches!(
-            table.look(data, &key(1), seconds(second)),
-            Lookup::Live(_)
-        ));
+        assert!(matches!(table.look(data, &key(1), seconds(second)), Lookup::Live(_)));
     }
     assert_eq!(proxy.writes() - before, 9);
-    assert!(matches!(
-        table.look(data, &key(1), seconds(189)),
-        Lookup::Live(_)
-    ));
+    assert!(matches!(table.look(data, &key(1), seconds(189)), Lookup::Live(_)));
     assert_eq!(table.look(data, &key(1), seconds(289)), Lookup::Expired);
     assert_eq!(table.look(data, &key(1), seconds(289)), Lookup::Unknown);
 }
@@ -132,21 +112,10 @@ fn an_open_stream_keeps_its_session() {
     for second in (0..=900).step_by(90) {
         table.touch(data, &key(1), seconds(second));
     }
-    assert!(matches!(
-        table.look(data, &key(1), seconds(999)),
-        Lookup::Live(_)
-    ));
-    assert_eq!(
-        table.look(data, &key(1), seconds(1000)),
-        Lookup::Expired,
-        "max_age"
-    );
+    assert!(matches!(table.look(data, &key(1), seconds(999)), Lookup::Live(_)));
+    assert_eq!(table.look(data, &key(1), seconds(1000)), Lookup::Expired, "max_age");
     table.touch(data, &key(2), seconds(1));
-    assert_eq!(
-        table.look(data, &key(2), seconds(1)),
-        Lookup::Unknown,
-        "touched, never bound"
-    );
+    assert_eq!(table.look(data, &key(2), seconds(1)), Lookup::Unknown, "touched, never bound");
 }
 
 #[test]
@@ -154,22 +123,11 @@ fn an_id_in_use_on_one_pod_is_never_given_to_another() {
     let (proxy, table) = (Proxy::default(), table(64));
     let data = &mut proxy.worker();
     table.bind(data, key(1), pin(0, seconds(0)), seconds(0));
-    assert_eq!(
-        table.bind(data, key(1), pin(1, seconds(1)), seconds(1)),
-        Binding::Taken
-    );
+    assert_eq!(table.bind(data, key(1), pin(1, seconds(1)), seconds(1)), Binding::Taken);
     let again = table.bind(data, key(1), pin(0, seconds(1)), seconds(1));
-    assert_eq!(
-        again,
-        Binding::Bound { evicted: 0 },
-        "the same pod after a restart"
-    );
+    assert_eq!(again, Binding::Bound { evicted: 0 }, "the same pod after a restart");
     let later = table.bind(data, key(1), pin(1, seconds(200)), seconds(200));
-    assert_eq!(
-        later,
-        Binding::Bound { evicted: 0 },
-        "once the other has expired"
-    );
+    assert_eq!(later, Binding::Bound { evicted: 0 }, "once the other has expired");
 }
 
 #[test]
@@ -220,26 +178,14 @@ fn sessions_survive_every_change_of_the_capacity() {
     for number in 100..200 {
         large.bind(data, key(number), pin(1, seconds(0)), seconds(0));
     }
-    for (about, table) in [
-        ("new", &large),
-        ("old, still draining", &small),
-        ("new", &large),
-    ] {
+    for (about, table) in [("new", &large), ("old, still draining", &small), ("new", &large)] {
         for number in 0..200 {
             let found = table.look(data, &key(number), seconds(0));
-            assert_eq!(
-                found,
-                Lookup::Live(pin(1, seconds(0))),
-                "{number} by the {about} one"
-            );
+            assert_eq!(found, Lookup::Live(pin(1, seconds(0))), "{number} by the {about} one");
         }
     }
     let taken = small.bind(data, key(150), pin(2, seconds(0)), seconds(0));
-    assert_eq!(
-        taken,
-        Binding::Taken,
-        "an id that a table of another size holds"
-    );
+    assert_eq!(taken, Binding::Taken, "an id that a table of another size holds");
     small.unbind(data, &key(7));
     assert_eq!(large.look(data, &key(7), seconds(0)), Lookup::Unknown);
     assert_eq!(large.look(data, &key(8), seconds(150)), Lookup::Expired);

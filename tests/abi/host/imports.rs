@@ -40,13 +40,7 @@ unsafe fn give(value: &[u8], data: *mut *mut u8, size: *mut usize) -> Status {
 fn current<T>(with: impl FnOnce(&mut StreamRecord, Phase) -> T) -> T {
     WORKER.with_borrow_mut(|worker| {
         let (stream, phase) = worker.current.expect("a callback of an exchange");
-        with(
-            worker
-                .streams
-                .get_mut(&stream)
-                .expect("a stream that was begun"),
-            phase,
-        )
+        with(worker.streams.get_mut(&stream).expect("a stream that was begun"), phase)
     })
 }
 
@@ -123,9 +117,7 @@ unsafe extern "C" fn proxy_get_header_map_pairs(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
-    let block = on_map(map, |pairs| {
-        pairs.iter().map(|(n, v)| (n, v)).collect::<Headers>()
-    });
+    let block = on_map(map, |pairs| pairs.iter().map(|(n, v)| (n, v)).collect::<Headers>());
     match block {
         Ok(headers) => unsafe { give(headers.as_packed(), data, size) },
         Err(status) => status,
@@ -239,13 +231,7 @@ unsafe extern "C" fn proxy_set_shared_data(
     version: u32,
 ) -> Status {
     let (key, value) = unsafe { (text(key, key_size), octets(value, value_size)) };
-    match on_worker(|worker| {
-        worker
-            .proxy
-            .lock()
-            .unwrap()
-            .set_shared(&key, value, version)
-    }) {
+    match on_worker(|worker| worker.proxy.lock().unwrap().set_shared(&key, value, version)) {
         true => Status::Ok,
         false => Status::CasMismatch,
     }
@@ -265,20 +251,11 @@ unsafe extern "C" fn proxy_send_local_response(
     let (body, headers) = unsafe { (octets(body, body_size), octets(headers, headers_size)) };
     let headers = Headers::packed(headers.to_vec());
     let pairs = headers.iter().map(|(name, value)| {
-        (
-            String::from_utf8(name.to_vec()).expect("a header name"),
-            value.to_vec(),
-        )
+        (String::from_utf8(name.to_vec()).expect("a header name"), value.to_vec())
     });
     current(|record, phase| {
-        assert!(
-            matches!(phase, Phase::Request | Phase::Answer),
-            "too late to answer: {phase:?}"
-        );
-        assert_eq!(
-            record.reply, None,
-            "Envoy hangs if it is told to answer twice"
-        );
+        assert!(matches!(phase, Phase::Request | Phase::Answer), "too late to answer: {phase:?}");
+        assert_eq!(record.reply, None, "Envoy hangs if it is told to answer twice");
         record.reply = Some((status as u16, pairs.collect(), body.to_vec()));
     });
     Status::Ok
@@ -342,13 +319,7 @@ unsafe extern "C" fn proxy_define_metric(
 unsafe extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> Status {
     on_worker(|worker| {
         let name = worker.metrics[id as usize].clone();
-        *worker
-            .proxy
-            .lock()
-            .unwrap()
-            .counters
-            .entry(name)
-            .or_default() += offset as u64;
+        *worker.proxy.lock().unwrap().counters.entry(name).or_default() += offset as u64;
     });
     Status::Ok
 }

@@ -9,10 +9,7 @@ use crate::driver::{Driver, Scene};
 use crate::pods::{App, Seen};
 
 fn script<D: Driver>(driver: impl FnOnce(Scene) -> D, answer: fn(&Seen) -> Response<String>) -> D {
-    driver(Scene {
-        pods: App::Script(answer),
-        ..Scene::default()
-    })
+    driver(Scene { pods: App::Script(answer), ..Scene::default() })
 }
 
 fn answer(status: u16, id: &str, body: &str) -> Response<String> {
@@ -29,28 +26,17 @@ const RESULT: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
 pub fn a_failure_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| answer(400, "fresh", r#"{"error":{}}"#));
     let got = driver.send(Ask::initialize());
-    assert_eq!(
-        (got.status.as_u16(), got.header("mcp-session-id")),
-        (400, Some("fresh"))
-    );
+    assert_eq!((got.status.as_u16(), got.header("mcp-session-id")), (400, Some("fresh")));
     assert_eq!(driver.noted().0, "not_bound");
     is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
 }
 
 pub fn an_error_in_a_success_undoes_the_binding<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| {
-        answer(
-            200,
-            "fresh",
-            r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602}}"#,
-        )
+        answer(200, "fresh", r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602}}"#)
     });
     let got = driver.send(Ask::initialize());
-    assert_eq!(
-        got.message()["error"]["code"],
-        json!(-32602),
-        "the client sees the error"
-    );
+    assert_eq!(got.message()["error"]["code"], json!(-32602), "the client sees the error");
     assert_eq!(driver.noted().0, "undone");
     assert_eq!(driver.counter("undone"), 1);
     is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
@@ -60,25 +46,16 @@ pub fn an_answer_in_json_binds_as_well<D: Driver>(driver: impl FnOnce(Scene) -> 
     let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
     let opened = driver.send(Ask::initialize()).ordinal();
     for _ in 0..6 {
-        assert_eq!(
-            driver.send(Ask::tool("count").session("fresh")).ordinal(),
-            opened
-        );
+        assert_eq!(driver.send(Ask::tool("count").session("fresh")).ordinal(), opened);
     }
 }
 
 pub fn another_method_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
     let got = driver.send(Ask::tool("count"));
-    assert_eq!(
-        (got.status.as_u16(), got.body),
-        (200, RESULT.as_bytes().to_vec())
-    );
+    assert_eq!((got.status.as_u16(), got.body), (200, RESULT.as_bytes().to_vec()));
     is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
-    assert_eq!(
-        (driver.counter("bound"), driver.counter("not_bound")),
-        (0, 1)
-    );
+    assert_eq!((driver.counter("bound"), driver.counter("not_bound")), (0, 1));
 }
 
 pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) -> D) {
@@ -89,10 +66,7 @@ pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) 
     let opened = driver.send(Ask::initialize()).ordinal();
     assert_eq!(driver.send(Ask::delete().session("fresh")).status, 405);
     assert_eq!(driver.noted().0, "end_refused");
-    assert_eq!(
-        driver.send(Ask::tool("count").session("fresh")).ordinal(),
-        opened
-    );
+    assert_eq!(driver.send(Ask::tool("count").session("fresh")).ordinal(), opened);
 }
 
 pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
@@ -100,10 +74,7 @@ pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> 
     assert_eq!(driver.send(Ask::initialize()).status, 200);
     assert_eq!(driver.counter("not_bound"), 1);
     let mut driver = driver;
-    assert_eq!(
-        driver.send(Ask::tool("count").session("not an id")).status,
-        400
-    );
+    assert_eq!(driver.send(Ask::tool("count").session("not an id")).status, 400);
 }
 
 pub fn an_id_in_use_on_another_pod_is_not_handed_out<D: Driver>(driver: impl FnOnce(Scene) -> D) {

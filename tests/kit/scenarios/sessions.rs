@@ -18,13 +18,7 @@ pub fn a_session_stays_on_the_pod_that_opened_it<D: Driver>(driver: impl FnOnce(
         }
     }
     let noted = driver.noted();
-    assert_eq!(
-        noted,
-        (
-            "steered".into(),
-            format!("{STATEFUL_SET}-{}", sessions[5].ordinal)
-        )
-    );
+    assert_eq!(noted, ("steered".into(), format!("{STATEFUL_SET}-{}", sessions[5].ordinal)));
     assert_eq!(driver.counter("bound"), 6);
     assert_eq!(driver.counter("steered"), 6 + 60);
 }
@@ -43,17 +37,9 @@ pub fn a_pod_sees_its_own_name_and_the_one_that_was_asked_for<D: Driver>(
     let got = driver.send(Ask::tool("count").session(&session.id));
     let (ordinal, seen) = got.pod.unwrap();
     let host = seen.headers["host"].to_str().unwrap();
-    assert!(
-        host.starts_with(&format!("{STATEFUL_SET}-{ordinal}.{DOMAIN}:")),
-        "{host}"
-    );
+    assert!(host.starts_with(&format!("{STATEFUL_SET}-{ordinal}.{DOMAIN}:")), "{host}");
     assert_eq!(seen.headers["x-forwarded-host"], "mcp.example");
-    assert!(
-        !seen
-            .headers
-            .keys()
-            .any(|name| name.as_str().starts_with("x-podpin"))
-    );
+    assert!(!seen.headers.keys().any(|name| name.as_str().starts_with("x-podpin")));
 }
 
 pub fn an_unknown_session_is_answered_404<D: Driver>(driver: impl FnOnce(Scene) -> D) {

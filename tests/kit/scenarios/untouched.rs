@@ -38,10 +38,7 @@ pub fn a_bad_session_id_is_answered_400_and_goes_nowhere<D: Driver>(
         ("nothing", vec![b""]),
         ("8 KB", vec![&long]),
         ("two", vec![b"a", b"b"]),
-        (
-            "one that is bound, twice",
-            vec![session.id.as_bytes(), session.id.as_bytes()],
-        ),
+        ("one that is bound, twice", vec![session.id.as_bytes(), session.id.as_bytes()]),
     ];
     for (about, ids) in &bad {
         for ask in [Ask::tool("count"), Ask::get(), Ask::delete()] {
@@ -68,10 +65,7 @@ pub fn steering_headers_of_a_client_are_removed<D: Driver>(driver: impl FnOnce(S
     let asks = [
         ("of a session", Ask::tool("count").session(&session.id)),
         ("that opens one", Ask::initialize()),
-        (
-            "of 2026-07-28",
-            Ask::tool("count").header("mcp-protocol-version", "2026-07-28"),
-        ),
+        ("of 2026-07-28", Ask::tool("count").header("mcp-protocol-version", "2026-07-28")),
         ("elsewhere", Ask::get().at("/health")),
     ];
     let sent = asks.len() as u64;
@@ -104,10 +98,7 @@ pub fn a_request_of_2026_07_28_arrives_as_it_was_sent<D: Driver>(driver: impl Fn
 
 pub fn a_request_elsewhere_arrives_as_it_was_sent<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = plain(driver);
-    let ask = Ask::tool("count")
-        .at("/elsewhere")
-        .session("\u{e9}")
-        .session("two");
+    let ask = Ask::tool("count").at("/elsewhere").session("\u{e9}").session("two");
     arrive_as_sent_and_balanced(&mut driver, (0..6).map(|_| ask.clone()), "elsewhere");
 }
 
@@ -121,10 +112,7 @@ pub fn a_request_that_cannot_open_a_session_arrives_as_it_was_sent<D: Driver>(
 }
 
 pub fn a_server_without_sessions_is_left_alone<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = driver(Scene {
-        pods: App::Stateless,
-        ..Scene::default()
-    });
+    let mut driver = driver(Scene { pods: App::Stateless, ..Scene::default() });
     for _ in 0..6 {
         let got = driver.send(Ask::initialize());
         assert_eq!(got.status, 200);
@@ -132,10 +120,7 @@ pub fn a_server_without_sessions_is_left_alone<D: Driver>(driver: impl FnOnce(Sc
         let got = driver.send(Ask::tool("count"));
         assert_eq!(got.text(), "1");
     }
-    assert_eq!(
-        (driver.counter("bound"), driver.counter("not_bound")),
-        (0, 12)
-    );
+    assert_eq!((driver.counter("bound"), driver.counter("not_bound")), (0, 12));
 }
 
 /// Each request reaches a pod with the headers and the body it was sent with, and Envoy's own
@@ -165,18 +150,10 @@ fn arrived_as_sent(ask: &Ask, got: &Got) {
     assert_eq!(seen.uri.to_string(), ask.path);
     assert_eq!(seen.body, ask.body);
     let values = |headers: &HeaderMap, name| {
-        headers
-            .get_all(name)
-            .iter()
-            .map(|value| value.as_bytes().to_vec())
-            .collect::<Vec<_>>()
+        headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>()
     };
     for name in ask.headers.keys() {
-        assert_eq!(
-            values(&seen.headers, name),
-            values(&ask.headers, name),
-            "{name}"
-        );
+        assert_eq!(values(&seen.headers, name), values(&ask.headers, name), "{name}");
     }
     assert_eq!(seen.headers["host"], "mcp.example");
 }

@@ -1,0 +1,145 @@
+//! A wrong configuration never serves; a changed one keeps what is open.
+
+use std::fs;
+use std::path::Path;
+
+use kit::bootstrap::Bootstrap;
+use kit::client::Session;
+use kit::envoy::validate;
+use kit::setup::on_free_ports;
+use kit::wait::until;
+use serde_json::{Value, json};
+
+fn example(change: impl FnOnce(&mut Value)) -> Bootstrap {
+    Bootstrap::example("envoy.yaml").expect("the main example").plugin(change)
+}
+
+/// Each field in turn, and all at once.
+#[test]
+fn a_broken_configuration_refuses_to_load_and_names_every_mistake_in_one_line() {
+    let broken = [
+        ("/workload", json!("myserver"), "workload: \"myserver\" is not an object"),
+        ("/workload/stateful_set", json!("My_Server"), "workload.stateful_set: \"My_Server\""),
+        ("/workload/service", json!(""), "workload.service: \"\""),
+        ("/workload/namespace", json!(null), "workload.namespace: null is not a string"),
+        ("/workload/replicas", json!(0), "workload.replicas: 0 is outside 1..=10000"),
+        ("/workload/port", json!(80800), "workload.port: 80800 is outside 1..=65535"),
+        ("/workload/cluster_domain", json!("a..b"), "workload.cluster_domain: \"a..b\""),
+        ("/scope", json!("a b"), "scope: \"a b\""),
+        ("/steer", json!("host"), "steer: \"host\" is not one of authority, dynamic_host"),
+        ("/store", json!([]), "store: [] is not an object"),
+        ("/store/kind", json!("memory"), "store.kind: \"memory\""),
+        ("/store/capacity", json!(-1), "store.capacity: -1 is outside 8..=4194304"),
+        ("/session/idle_timeout", json!("2 hours"), "session.idle_timeout: \"2 hours\""),
+        ("/session/max_age", json!(24), "session.max_age: 24 is not a duration"),
+        ("/placement/policy", json!("best"), "placement.policy: \"best\""),
+        ("/placement/drain", json!([3]), "placement.drain[0]: 3 is outside the 3 replicas"),
+        ("/paths", json!([]), "paths: is empty"),
+        ("/sse_paths", json!(["sse"]), "sse_paths[0]: \"sse\" is not a path"),
+        ("/on_unreachable", json!("retry"), "on_unreachable: \"retry\""),
+        ("/stickiness", json!(true), "stickiness: unknown key"),
+    ];
+    for (pointer, value, wanted) in &broken {
+        let line = refusal(&example(|plugin| set(plugin, pointer, value.clone())));
+        assert!(line.contains(wanted), "{wanted}\nnot in\n{line}");
+    }
+    // Not a whole section in place of the fields that lie in it.
+    let fields = broken.iter().filter(|(pointer, ..)| !["/workload", "/store"].contains(pointer));
+    let line = refusal(&example(|plugin| {
+        fields.clone().for_each(|(pointer, value, _)| set(plugin, pointer, value.clone()));
+    }));
+    // How many replicas there are is not known, so no ordinal is outside of them.
+    for (_, _, wanted) in fields.filter(|(pointer, ..)| *pointer != "/placement/drain") {
+        assert!(line.contains(wanted), "{wanted}\nnot in\n{line}");
+    }
+}
+
+fn set(plugin: &mut Value, pointer: &str, value: Value) {
+    let mut place = plugin;
+    for key in pointer.split('/').skip(1) {
+        place = &mut place[key];
+    }
+    *place = value;
+}
+
+/// The one line in which the filter says why it does not start.
+fn refusal(bootstrap: &Bootstrap) -> String {
+    let output = validate(bootstrap).expect("Envoy runs");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "Envoy took a broken configuration:\n{log}");
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("configuration refused")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    lines[0].to_owned()
+}
+
+/// The listener comes from a file, as it would from a control plane, and is replaced while it
+/// serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_the_configuration_keeps_open_sessions() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("listeners.json");
+    let setup = super::changed(|example| {
+        publish(&example.clone().plugin(|plugin| plugin["workload"]["replicas"] = json!(2)), &file);
+        by_file(example, &file)
+    })
+    .await;
+    let on_free_ports =
+        |example| on_free_ports(example, &setup.pods, &setup.dns).expect("an example");
+    let changed = |change: fn(&mut Value)| on_free_ports("envoy.yaml").plugin(change);
+    let changes = [
+        ("more replicas", changed(|plugin| plugin["workload"]["replicas"] = json!(3))),
+        ("fewer replicas", changed(|plugin| plugin["workload"]["replicas"] = json!(1))),
+        ("a larger table", changed(|plugin| plugin["store"] = json!({"capacity": 1_000_000}))),
+        ("a smaller table", changed(|plugin| plugin["store"] = json!({"capacity": 1000}))),
+        ("other lifetimes", changed(|plugin| plugin["session"] = json!({"idle_timeout": "10m"}))),
+        ("a drained pod", changed(|plugin| plugin["placement"] = json!({"drain": [0]}))),
+        ("more paths", changed(|plugin| plugin["paths"] = json!(["/mcp", "/v1/*"]))),
+        ("another steering", on_free_ports("dynamic-host.yaml")),
+        ("the first again", changed(|_| {})),
+    ];
+
+    let url = setup.envoy.url("/mcp");
+    let open = || async {
+        let session = Session::open(reqwest::Client::new(), &url).await.expect("a session opens");
+        (session, 0)
+    };
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(open().await);
+    }
+    for (number, (about, bootstrap)) in changes.iter().enumerate() {
+        publish(bootstrap, &file);
+        until(about, || async {
+            let stats = setup.envoy.stats("listener_manager").await.ok()?;
+            let updated = stats["listener_manager.lds.update_success"] == number as u64 + 2;
+            (updated && stats["listener_manager.total_listeners_warming"] == 0).then_some(())
+        })
+        .await;
+        sessions.push(open().await);
+        for (session, count) in &mut sessions {
+            *count += 1;
+            assert_eq!(session.count().await.expect(about), *count, "{about}");
+        }
+    }
+    assert_eq!(setup.envoy.counter("bound").await, sessions.len() as u64);
+    for lost in ["unknown", "expired", "lost", "evicted"] {
+        assert_eq!(setup.envoy.counter(lost).await, 0, "{lost}");
+    }
+}
+
+fn publish(bootstrap: &Bootstrap, file: &Path) {
+    let mut listener = bootstrap.0["static_resources"]["listeners"][0].clone();
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    let temporary = file.with_extension("new");
+    fs::write(&temporary, json!({"resources": [listener]}).to_string()).unwrap();
+    // Envoy watches for a file that is moved into its place.
+    fs::rename(temporary, file).unwrap();
+}
+
+fn by_file(mut bootstrap: Bootstrap, file: &Path) -> Bootstrap {
+    bootstrap.0["node"] = json!({"id": "test", "cluster": "test"});
+    bootstrap.0["static_resources"]["listeners"] = json!([]);
+    bootstrap.0["dynamic_resources"] =
+        json!({"lds_config": {"path_config_source": {"path": file}}});
+    bootstrap
+}
