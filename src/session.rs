@@ -120,10 +120,10 @@ impl SessionKey {
         &self.0
     }
 
-    /// Its first 64 bits, evenly spread over all values.
-    pub fn spread(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    /// Its two halves, each evenly spread over all of `u64`.
+    pub fn halves(&self) -> [u64; 2] {
+        let number = u128::from_be_bytes(self.0);
+        [(number >> 64) as u64, number as u64]
     }
 
     fn first_bits_of(hash: Sha256) -> Self {
@@ -137,7 +137,7 @@ impl SessionKey {
 
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.spread() >> 32)
+        write!(f, "{:08x}", u128::from_be_bytes(self.0) >> 96)
     }
 }
 

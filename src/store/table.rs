@@ -1,9 +1,14 @@
 //! The bounded table of pins in shared data.
 //!
 //! Shared data never frees a key, so the table has a fixed number of them: `capacity / 8` buckets
-//! of up to 8 entries, most recently used first. A full bucket drops what has expired, then its
-//! least recently used entry. Every change is a compare-and-swap, tried again when another worker
-//! thread was quicker.
+//! of up to 8 entries, most recently used first. Every change is a compare-and-swap, tried again
+//! when another worker thread was quicker.
+//!
+//! A session has two buckets, by its key. It goes to the second if the first is nearly full and
+//! the second is emptier; the first then notes that something spilled, so that only those who
+//! miss in such a bucket look twice. This fills the table to about three quarters before a live
+//! session has to give way. A full bucket drops what has expired, then its least recently used
+//! entry.
 //!
 //! A table with another capacity is another set of buckets. The sizes in use are listed under one
 //! more key; a session that is not where the present size puts it is looked for where the other
@@ -19,6 +24,9 @@ use crate::store::{Binding, Lookup};
 pub use bucket::ENTRIES;
 use bucket::{Bucket, Entry};
 
+/// A bucket with this many entries is nearly full.
+const NEARLY_FULL: usize = 6;
+
 /// A change gives up after this many others were quicker. Each of those made progress, so with
 /// any real number of worker threads this is never reached.
 const ATTEMPTS: usize = 1000;
@@ -32,6 +40,17 @@ pub struct Table {
     prefix: String,
     size: u32,
     lifetime: Lifetime,
+}
+
+/// What was read under one key.
+type Found = Option<(Vec<u8>, Version)>;
+
+/// Where an entry is.
+struct Spot {
+    bucket: String,
+    found: Found,
+    position: usize,
+    pin: Pin,
 }
 
 impl Table {
@@ -49,15 +68,15 @@ impl Table {
         let name = self.sizes_name();
         for _ in 0..ATTEMPTS {
             let found = data.shared(&name);
-            let (mut sizes, version) = (sizes_in(&found), found.map(|(_, version)| version));
+            let mut sizes = sizes_in(&found);
             if sizes.first() == Some(&self.size) {
                 return;
             }
             sizes.retain(|size| *size != self.size);
             sizes.insert(0, self.size);
             sizes.truncate(SIZES);
-            let value: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
-            if data.replace(&name, &value, version).is_ok() {
+            let value: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+            if data.replace(&name, &value, found.map(|(_, version)| version)).is_ok() {
                 return;
             }
         }
@@ -65,19 +84,16 @@ impl Table {
 
     /// Finds a session and notes its use.
     pub fn look(&self, data: &mut impl SharedData, key: &SessionKey, now: Timestamp) -> Lookup {
-        let name = self.bucket_name(self.size, key);
-        let Some((octets, version)) = data.shared(&name) else {
-            return self.look_elsewhere(data, key, now);
-        };
-        match bucket::find(&octets, key) {
+        match self.locate(data, self.size, key) {
             None => self.look_elsewhere(data, key, now),
-            Some((_, pin)) if !self.lifetime.covers(&pin, now) => {
-                self.remove(data, &name, key);
+            Some(spot) if !self.lifetime.covers(&spot.pin, now) => {
+                remove(data, &spot.bucket, Some(spot.found), key);
                 Lookup::Expired
             }
-            Some((position, pin)) => {
-                if position > 0 || self.lifetime.wants_refresh(pin.used_at, now) {
-                    self.promote(data, &name, Some((octets, version)), key, now);
+            Some(spot) => {
+                let pin = spot.pin;
+                if spot.position > 0 || self.lifetime.wants_refresh(pin.used_at, now) {
+                    self.promote(data, spot, key, now);
                 }
                 Lookup::Live(pin)
             }
@@ -92,32 +108,44 @@ impl Table {
         pin: Pin,
         now: Timestamp,
     ) -> Binding {
-        // Brings the id here if a table of another size has it.
-        self.look(data, &key, now);
-        let bound = change(data, &self.bucket_name(self.size, &key), None, |bucket| {
-            bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
-            match bucket.remove(&key) {
-                Some(other) if other.pin.ordinal != pin.ordinal => Change::Drop(Binding::Taken),
-                _ => {
-                    let evicted = bucket.push_front(Entry { key, pin });
-                    Change::Write(Binding::Bound { evicted })
-                }
-            }
-        });
-        bound.unwrap_or(Binding::Failed)
+        match self.look(data, &key, now) {
+            Lookup::Live(other) if other.ordinal != pin.ordinal => return Binding::Taken,
+            // The same pod gave the same id out again; whatever it stood for is over.
+            Lookup::Live(_) => self.unbind(data, &key),
+            Lookup::Expired | Lookup::Unknown => {}
+        }
+        self.insert(data, Entry { key, pin }, now)
     }
 
     /// Forgets a session.
     pub fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
-        self.remove(data, &self.bucket_name(self.size, key), key);
-        for size in self.other_sizes(data) {
-            self.remove(data, &self.bucket_name(size, key), key);
+        for size in [vec![self.size], self.other_sizes(data)].concat() {
+            if let Some(spot) = self.locate(data, size, key) {
+                remove(data, &spot.bucket, Some(spot.found), key);
+            }
         }
     }
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.
     pub fn touch(&self, data: &mut impl SharedData, key: &SessionKey, now: Timestamp) {
-        self.promote(data, &self.bucket_name(self.size, key), None, key, now);
+        if let Some(spot) = self.locate(data, self.size, key) {
+            self.promote(data, spot, key, now);
+        }
+    }
+
+    fn locate(&self, data: &impl SharedData, size: u32, key: &SessionKey) -> Option<Spot> {
+        let [first, second] = self.buckets(size, key);
+        for bucket in [first, second] {
+            let found = data.shared(&bucket);
+            let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
+            if let Some((position, pin)) = bucket::find(octets, key) {
+                return Some(Spot { bucket, found, position, pin });
+            }
+            if !bucket::has_spilled(octets) {
+                return None;
+            }
+        }
+        None
     }
 
     fn look_elsewhere(
@@ -127,58 +155,62 @@ impl Table {
         now: Timestamp,
     ) -> Lookup {
         for size in self.other_sizes(data) {
-            let name = self.bucket_name(size, key);
-            let found = data.shared(&name);
-            let Some((_, pin)) = found.as_ref().and_then(|(octets, _)| bucket::find(octets, key))
-            else {
-                continue;
-            };
-            if !self.lifetime.covers(&pin, now) {
-                self.remove(data, &name, key);
-                return Lookup::Expired;
+            let Some(spot) = self.locate(data, size, key) else { continue };
+            let live = self.lifetime.covers(&spot.pin, now);
+            let stays = live
+                && self.insert(data, Entry { key: *key, pin: spot.pin }, now) == Binding::Failed;
+            if !stays {
+                remove(data, &spot.bucket, Some(spot.found), key);
             }
-            let moved = change(data, &self.bucket_name(self.size, key), None, |bucket| {
-                bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
-                bucket.remove(key);
-                bucket.push_front(Entry { key: *key, pin });
-                Change::Write(())
-            });
-            if moved.is_ok() {
-                self.remove(data, &name, key);
-            }
-            return Lookup::Live(pin);
+            return if live { Lookup::Live(spot.pin) } else { Lookup::Expired };
         }
         Lookup::Unknown
     }
 
+    /// Puts an entry into one of its buckets, unless the id is taken there.
+    fn insert(&self, data: &mut impl SharedData, entry: Entry, now: Timestamp) -> Binding {
+        let [first, second] = self.buckets(self.size, &entry.key);
+        let in_second = self.live_entries(data, &second, now);
+        let inserted = change(data, &first, None, |bucket| {
+            self.drop_expired(bucket, now);
+            if bucket.entries.len() >= NEARLY_FULL && in_second < bucket.entries.len() {
+                bucket.spilled = true;
+                return Change::Write(None);
+            }
+            put(bucket, entry)
+        });
+        let inserted = match inserted {
+            Ok(None) => change(data, &second, None, |bucket| {
+                self.drop_expired(bucket, now);
+                put(bucket, entry)
+            }),
+            inserted => inserted,
+        };
+        inserted.ok().flatten().unwrap_or(Binding::Failed)
+    }
+
+    fn live_entries(&self, data: &impl SharedData, bucket: &str, now: Timestamp) -> usize {
+        let Some((octets, _)) = data.shared(bucket) else { return 0 };
+        let mut bucket = Bucket::decode(&octets);
+        self.drop_expired(&mut bucket, now);
+        bucket.entries.len()
+    }
+
+    fn drop_expired(&self, bucket: &mut Bucket, now: Timestamp) {
+        bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
+    }
+
     /// Moves an entry to the front. Its use is written down at most every tenth of the idle
     /// timeout, its place in the order always: eviction must spare what is in use.
-    fn promote(
-        &self,
-        data: &mut impl SharedData,
-        name: &str,
-        found: Option<(Vec<u8>, Version)>,
-        key: &SessionKey,
-        now: Timestamp,
-    ) {
+    fn promote(&self, data: &mut impl SharedData, spot: Spot, key: &SessionKey, now: Timestamp) {
         // That nobody wins for so long is no reason to fail a request whose pin is known.
-        let _ = change(data, name, found, |bucket| {
-            let Some(mut entry) = bucket.remove(key) else {
-                return Change::Drop(());
-            };
+        let _ = change(data, &spot.bucket, Some(spot.found), |bucket| {
+            let Some(mut entry) = bucket.remove(key) else { return Change::Drop(()) };
             if self.lifetime.wants_refresh(entry.pin.used_at, now) {
                 entry.pin.used_at = now;
             }
             bucket.push_front(entry);
             Change::Write(())
-        });
-    }
-
-    fn remove(&self, data: &mut impl SharedData, name: &str, key: &SessionKey) {
-        // An entry that stays behind ends by its age, or by the pod's 404.
-        let _ = change(data, name, None, |bucket| match bucket.remove(key) {
-            Some(_) => Change::Write(()),
-            None => Change::Drop(()),
         });
     }
 
@@ -192,9 +224,26 @@ impl Table {
         format!("{}sizes", self.prefix)
     }
 
-    fn bucket_name(&self, size: u32, key: &SessionKey) -> String {
-        format!("{}{size}/{}", self.prefix, key.spread() % u64::from(size.max(1)))
+    fn buckets(&self, size: u32, key: &SessionKey) -> [String; 2] {
+        let size = u64::from(size.max(1));
+        key.halves().map(|half| format!("{}{size}/{}", self.prefix, half % size))
     }
+}
+
+/// Adds an entry, or says that its id is taken.
+fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<Binding>> {
+    match bucket.remove(&entry.key) {
+        Some(other) if other.pin.ordinal != entry.pin.ordinal => Change::Drop(Some(Binding::Taken)),
+        _ => Change::Write(Some(Binding::Bound { evicted: bucket.push_front(entry) })),
+    }
+}
+
+/// Takes an entry out. If nobody wins for so long, it ends by its age, or by the pod's 404.
+fn remove(data: &mut impl SharedData, bucket: &str, found: Option<Found>, key: &SessionKey) {
+    let _ = change(data, bucket, found, |bucket| match bucket.remove(key) {
+        Some(_) => Change::Write(()),
+        None => Change::Drop(()),
+    });
 }
 
 /// What to do with a bucket that was altered.
@@ -211,10 +260,10 @@ struct Contended;
 fn change<T>(
     data: &mut impl SharedData,
     name: &str,
-    found: Option<(Vec<u8>, Version)>,
+    found: Option<Found>,
     mut alter: impl FnMut(&mut Bucket) -> Change<T>,
 ) -> Result<T, Contended> {
-    let mut found = found.or_else(|| data.shared(name));
+    let mut found = found.unwrap_or_else(|| data.shared(name));
     for _ in 0..ATTEMPTS {
         let mut bucket = match &found {
             Some((octets, _)) => Bucket::decode(octets),
@@ -232,13 +281,10 @@ fn change<T>(
     Err(Contended)
 }
 
-fn sizes_in(found: &Option<(Vec<u8>, Version)>) -> Vec<u32> {
+fn sizes_in(found: &Found) -> Vec<u32> {
     let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
-    octets
-        .chunks_exact(4)
-        .filter_map(|size| size.try_into().ok().map(u32::from_le_bytes))
-        .take(SIZES)
-        .collect()
+    let (sizes, _) = octets.as_chunks();
+    sizes.iter().map(|size| u32::from_be_bytes(*size)).take(SIZES).collect()
 }
 
 #[cfg(test)]

@@ -16,18 +16,22 @@ pub const DNS: u16 = 10053;
 pub const POD: u16 = 8080;
 
 impl Bootstrap {
-    /// Reads `envoy/<file>`; the module's path becomes one that holds anywhere.
+    /// Reads `envoy/<file>`.
     pub fn example(file: &str) -> Result<Self> {
         let path = root().join("envoy").join(file);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let mut bootstrap = Self(serde_yaml_ng::from_str(&text)?);
+        Ok(Self(serde_yaml_ng::from_str(&text)?).with_module())
+    }
+
+    /// The module's path becomes one that holds anywhere.
+    pub fn with_module(mut self) -> Self {
         let module = root().join("dist/podpin.wasm");
-        walk(&mut bootstrap.0, &mut |value| {
+        walk(&mut self.0, &mut |value| {
             if value == "dist/podpin.wasm" {
                 *value = module.display().to_string().into();
             }
         });
-        Ok(bootstrap)
+        self
     }
 
     /// Replaces one of the example's ports, wherever it stands.

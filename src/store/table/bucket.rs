@@ -1,7 +1,7 @@
 //! One bucket of the table, and its octets.
 //!
-//! A bucket is one octet for the version of this format, then entries of [`ENTRY`] octets, most
-//! recently used first. An entry is, integers big-endian: 16 octets key; `u32` ordinal; the
+//! A bucket is one octet for the version of this format, one that is 1 if something spilled, then
+//! entries of [`ENTRY`] octets, most recently used first. An entry is, integers big-endian: 16 octets key; `u32` ordinal; the
 //! incarnation as one octet for its kind (0 none, 4, 6), 16 octets address (IPv4 in the first 4)
 //! and `u16` port; `u64` bound and `u64` used, both in milliseconds since the Unix epoch.
 //!
@@ -27,20 +27,31 @@ pub(super) fn find(octets: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
         .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
 }
 
-/// The entries of one bucket, most recently used first.
+/// Whether an entry that belongs here may be in its second bucket.
+pub(super) fn has_spilled(octets: &[u8]) -> bool {
+    matches!(octets, [FORMAT, 1, ..])
+}
+
+/// One bucket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Bucket {
+    /// Most recently used first.
     pub(super) entries: Vec<Entry>,
+    /// An entry that belongs here may be in its second bucket.
+    pub(super) spilled: bool,
 }
 
 impl Bucket {
     pub(super) fn decode(octets: &[u8]) -> Self {
-        Self { entries: entries_in(octets).filter_map(Entry::decode).collect() }
+        Self {
+            entries: entries_in(octets).filter_map(Entry::decode).collect(),
+            spilled: has_spilled(octets),
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(1 + self.entries.len() * ENTRY);
-        octets.push(FORMAT);
+        let mut octets = Vec::with_capacity(2 + self.entries.len() * ENTRY);
+        octets.extend_from_slice(&[FORMAT, self.spilled.into()]);
         for entry in &self.entries {
             entry.encode(&mut octets);
         }
@@ -62,8 +73,11 @@ impl Bucket {
 }
 
 fn entries_in(octets: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
-    let entries = octets.split_first().filter(|(format, _)| **format == FORMAT);
-    entries.into_iter().flat_map(|(_, entries)| entries.as_chunks().0).take(ENTRIES)
+    let entries = match octets {
+        [FORMAT, _, entries @ ..] => entries,
+        _ => &[],
+    };
+    entries.as_chunks().0.iter().take(ENTRIES)
 }
 
 /// One session of a bucket.
@@ -147,11 +161,13 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(
             entries in prop::collection::vec(entries(), 0..=ENTRIES),
+            spilled: bool,
             wanted in 0..ENTRIES,
         ) {
-            let bucket = Bucket { entries };
+            let bucket = Bucket { entries, spilled };
             let octets = bucket.encode();
             prop_assert_eq!(&Bucket::decode(&octets), &bucket);
+            prop_assert_eq!(has_spilled(&octets), spilled);
             if let Some(entry) = bucket.entries.get(wanted) {
                 prop_assert_eq!(find(&octets, &entry.key), Some((wanted, entry.pin)));
             }
@@ -161,11 +177,12 @@ mod tests {
         fn any_octets_are_read_without_a_panic(octets: Vec<u8>, key: [u8; 16]) {
             prop_assert!(Bucket::decode(&octets).entries.len() <= ENTRIES);
             find(&octets, &SessionKey::from_octets(key));
+            has_spilled(&octets);
         }
 
         #[test]
         fn a_bucket_of_another_format_reads_as_empty(entry in entries(), format in 2u8..) {
-            let mut octets = Bucket { entries: vec![entry] }.encode();
+            let mut octets = Bucket { entries: vec![entry], spilled: true }.encode();
             octets[0] = format;
             prop_assert_eq!(Bucket::decode(&octets), Bucket::default());
             prop_assert_eq!(find(&octets, &entry.key), None);

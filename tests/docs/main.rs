@@ -1,0 +1,142 @@
+//! The documentation says what is so: every snippet is run or loaded, every table compared.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use kit::bootstrap::Bootstrap;
+use kit::envoy::validate;
+use kit::root;
+use podpin::config::Config;
+use podpin::exchange::Decision;
+use podpin::metrics::Metric;
+use serde_json::Value;
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The snippets of a language.
+fn snippets<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// The cells of the column `column` of the table whose first column has this heading.
+fn column<'a>(text: &'a str, heading: &str, column: usize) -> Vec<&'a str> {
+    let start = format!("| {heading} |");
+    let rows = text.lines().skip_while(|line| !line.starts_with(&start)).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').nth(column + 1).unwrap().trim().trim_matches('`')).collect()
+}
+
+#[test]
+fn commands_of_the_readme_are_targets_of_make() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    let named: BTreeSet<_> = readme
+        .split(['`', '\n'])
+        .filter_map(|text| text.strip_prefix("make "))
+        .map(str::trim)
+        .collect();
+    assert!(named.contains("demo") && named.contains("up"), "{named:?}");
+    for target in named {
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+    for command in snippets(&readme, "sh") {
+        assert!(command.starts_with("make "), "not run by any test: {command}");
+    }
+}
+
+#[test]
+fn the_filter_of_the_readme_loads() {
+    let readme = read("README.md");
+    let snippets = snippets(&readme, "yaml");
+    assert_eq!(snippets.len(), 1);
+    let filter: Value = serde_yaml_ng::from_str(snippets[0]).expect("YAML");
+    let plugin = &filter["typed_config"]["config"]["configuration"]["value"];
+    Config::parse(plugin.as_str().expect("JSON").as_bytes()).expect("a right configuration");
+
+    let mut example = Bootstrap::example("envoy.yaml").unwrap();
+    let place = example.filters().iter_mut().find(|filter| filter["name"] == "podpin");
+    *place.expect("the filter of the example") = filter;
+    let example = example.with_module();
+    let output = validate(&example).expect("Envoy runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_example_loads_as_it_is() {
+    let files = fs::read_dir(root().join("envoy")).expect("examples");
+    let mut count = 0;
+    for file in files {
+        let name = file.expect("a file").file_name().into_string().expect("a name");
+        let output = validate(&Bootstrap::example(&name).unwrap()).expect("Envoy runs");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        count += 1;
+    }
+    assert_eq!(count, 2);
+}
+
+#[test]
+fn the_table_of_the_configuration_has_every_key_and_default() {
+    let readme = read("README.md");
+    let keys = column(&readme, "key", 0);
+    let defaults = column(&readme, "key", 1);
+    // Everything that has a default, written out.
+    let mut config = serde_json::json!({"workload": {
+        "stateful_set": "myserver", "service": "a", "namespace": "default", "replicas": 3, "port": 1,
+    }});
+    let least = Config::parse(config.to_string().as_bytes()).unwrap();
+    for (key, default) in keys.iter().zip(defaults) {
+        let pointer: Vec<_> = key.split('.').collect();
+        let mut place = &mut config;
+        for part in pointer {
+            place = &mut place[part];
+        }
+        match default {
+            "required" => assert!(!place.is_null(), "{key}"),
+            "namespace/stateful_set" => *place = "default/myserver".into(),
+            default => *place = serde_json::from_str(default).unwrap_or_else(|_| default.into()),
+        }
+    }
+    let mut whole = Config::parse(config.to_string().as_bytes()).expect("all keys are known");
+    whole.without_effect.clear();
+    assert_eq!(format!("{whole:?}"), format!("{least:?}"));
+    // And there is no other key.
+    assert_eq!(known_keys(&mut config), keys.into_iter().map(str::to_owned).collect());
+}
+
+/// All keys that the configuration knows, told by the mistake of one that it does not.
+fn known_keys(config: &mut Value) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for section in ["", "workload", "store", "session", "placement"] {
+        let place = if section.is_empty() { &mut *config } else { &mut config[section] };
+        place["unknown"] = Value::Null;
+        let mistakes = Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+        let list = mistakes.split("known here are ").nth(1).expect("a list of keys");
+        for key in list.split(';').next().unwrap().split(", ") {
+            let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+            known.insert(path);
+        }
+        let place = if section.is_empty() { &mut *config } else { &mut config[section] };
+        place.as_object_mut().unwrap().remove("unknown");
+    }
+    for section in ["workload", "store", "session", "placement"] {
+        assert!(known.remove(section));
+    }
+    known
+}
+
+#[test]
+fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
+    let readme = read("README.md");
+    let mut named: BTreeSet<String> =
+        column(&readme, "counter", 0).into_iter().map(str::to_owned).collect();
+    for decision in column(&readme, "request or answer", 2) {
+        if !decision.is_empty() {
+            assert!(named.insert(format!("podpin_{decision}_total")), "{decision} twice");
+        }
+    }
+    let metrics: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name().to_owned()).collect();
+    assert_eq!(named, metrics);
+    assert_eq!(Decision::Placed.name(), "placed");
+}
