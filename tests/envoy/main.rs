@@ -1,6 +1,7 @@
 //! Real Envoy, the wasm module, and real MCP servers.
 
 mod configuration;
+mod demo;
 mod load;
 mod malformed;
 mod streams;
