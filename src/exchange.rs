@@ -155,7 +155,7 @@ pub enum Decision {
     Unknown,
     /// Answered 404: its session had expired.
     Expired,
-    /// Answered 503: the pin could not be stored.
+    /// Answered 503: the store could not be asked, or did not take the pin.
     StoreFailed,
     /// Answered 503: the proxy refused the steering.
     SteeringRefused,
@@ -285,6 +285,7 @@ impl Exchange {
             Lookup::Unknown => {
                 (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Unknown)
             }
+            Lookup::Failed => (Self::Over, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
         };
         (state, Verdict::next(act).to(decision, key))
     }
@@ -321,7 +322,7 @@ impl Exchange {
             (Self::Over, Verdict::next(Act::Reply(Reply::unavailable())).to(decision, key))
         };
         match binding {
-            Binding::Bound { .. } => (
+            Binding::Bound => (
                 Self::Bound { key, answer: AnswerPeek::into(media) },
                 Verdict::pass().to(Decision::Bound, key),
             ),

@@ -10,30 +10,27 @@ use log::{Level, log, warn};
 
 use crate::config::Config;
 use crate::exchange::{Act, Answer, Decision, Event, Exchange, Verdict};
-use crate::host::{Direction, Flow, Host, Note, Refused};
+use crate::host::{CallAnswer, CallId, Direction, Flow, Host, Note, Refused};
 use crate::message::Media;
 use crate::metrics::Metric;
 use crate::pin::{Pin, Timestamp};
 use crate::request::{Head, SessionHeader};
 use crate::session::SessionKey;
 use crate::steer::Edit;
-use crate::store::table::Table;
-use crate::store::{Binding, Lookup};
+use crate::store::{Binding, Lookup, News, Store};
 use crate::workload::Ordinal;
 
 /// The filter as configured for one workload, on one worker thread.
 #[derive(Debug)]
 pub struct Plugin {
     config: Config,
-    table: Table,
+    store: Store,
     /// Open GET streams and their sessions.
     streams: RefCell<BTreeMap<u32, SessionKey>>,
     /// When those sessions were last noted as in use.
     noted: Cell<Timestamp>,
     /// The time of the last tick: a clock that costs nothing to read.
     ticked: Cell<Timestamp>,
-    /// The log has said that the table is too small.
-    told_of_eviction: Cell<bool>,
 }
 
 /// The filter at work on one HTTP exchange.
@@ -45,7 +42,7 @@ pub struct Filter<H> {
     exchange: Exchange,
     /// The pod that the request was sent to.
     pod: Option<Ordinal>,
-    /// The session that the request belongs to, and when it was looked up.
+    /// The session that the request belongs to, and since when.
     session: Option<(SessionKey, Timestamp)>,
 }
 
@@ -60,17 +57,26 @@ impl Plugin {
         for key in &config.without_effect {
             warn!("{key} has no effect in this version");
         }
-        let table = Table::new(&config.scope, config.capacity, config.lifetime);
-        table.open(host);
+        let store = Store::open(&config, host);
         let now = host.now();
         Rc::new(Self {
             config,
-            table,
+            store,
             streams: RefCell::default(),
             noted: Cell::new(now),
             ticked: Cell::new(now),
-            told_of_eviction: Cell::new(false),
         })
+    }
+
+    /// An answer to a callout came. Says which exchanges are to be told what by
+    /// [`Filter::on_news`].
+    pub fn on_answer(
+        &self,
+        host: &mut impl Host,
+        call: CallId,
+        answer: &CallAnswer,
+    ) -> Vec<(u32, News)> {
+        self.store.on_answer(host, call, answer)
     }
 
     /// Keeps the sessions of open streams from idling out.
@@ -80,7 +86,7 @@ impl Plugin {
         if self.config.lifetime.wants_refresh(self.noted.get(), now) {
             self.noted.set(now);
             for key in self.streams.borrow().values() {
-                self.table.touch(host, key, now);
+                self.store.touch(host, key, now);
             }
         }
     }
@@ -134,15 +140,35 @@ impl<H: Host> Filter<H> {
         self.settle(Event::AnswerBody(&octets), &Head::default())
     }
 
+    /// What the exchange waited for has come.
+    pub fn on_news(&mut self, news: News) {
+        let (flow, direction) = match (&self.exchange, news) {
+            (Exchange::Looking { .. }, News::Looked(found)) => {
+                let headers = self.host.request_headers();
+                let flow = self.settle(Event::Looked(found), &Head::read(&headers));
+                (flow, Direction::Request)
+            }
+            (Exchange::Binding { .. }, News::Stored(binding)) => {
+                (self.settle(Event::Stored(binding), &Head::default()), Direction::Answer)
+            }
+            _ => return,
+        };
+        if flow == Flow::Continue {
+            self.host.resume(direction);
+        }
+    }
+
     /// The exchange is over, one way or another.
     pub fn on_end(&mut self) {
-        let Some((key, since)) = self.session.take() else {
-            return;
-        };
-        self.plugin.streams.borrow_mut().remove(&self.id);
-        if self.plugin.config.lifetime.wants_refresh(since, self.plugin.ticked.get()) {
+        let plugin = &self.plugin;
+        if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
+            plugin.store.leave(self.id);
+        }
+        let Some((key, since)) = self.session.take() else { return };
+        plugin.streams.borrow_mut().remove(&self.id);
+        if plugin.config.lifetime.wants_refresh(since, plugin.ticked.get()) {
             let now = self.host.now();
-            self.plugin.table.touch(&mut self.host, &key, now);
+            plugin.store.touch(&mut self.host, &key, now);
         }
     }
 
@@ -154,8 +180,14 @@ impl<H: Host> Filter<H> {
             self.exchange = exchange;
             event = match verdict.act {
                 Act::Place => Event::Placed(self.place()),
-                Act::Look(key) => Event::Looked(self.look(key, head)),
-                Act::Bind(key, pod) => Event::Stored(self.bind(key, pod)),
+                Act::Look(key) => match self.look(key) {
+                    Some(found) => Event::Looked(found),
+                    None => return Flow::Wait,
+                },
+                Act::Bind(key, pod) => match self.bind(key, pod) {
+                    Some(binding) => Event::Stored(binding),
+                    None => return Flow::Wait,
+                },
                 Act::Steer(pod) => match self.steer(head, pod) {
                     Ok(()) => {
                         self.conclude(&verdict);
@@ -170,7 +202,7 @@ impl<H: Host> Filter<H> {
                 Act::Reply(ref reply) => {
                     self.conclude(&verdict);
                     self.host.reply(reply);
-                    return Flow::Pause;
+                    return Flow::Answered;
                 }
             };
         }
@@ -185,38 +217,22 @@ impl<H: Host> Filter<H> {
         self.plugin.config.placement.pick(random)
     }
 
-    fn look(&mut self, key: SessionKey, head: &Head<'_>) -> Lookup {
+    fn look(&mut self, key: SessionKey) -> Option<Lookup> {
         let now = self.host.now();
-        let found = self.plugin.table.look(&mut self.host, &key, now);
-        if let Lookup::Live(_) = found {
-            self.session = Some((key, now));
-            if head.method == b"GET" {
-                self.plugin.streams.borrow_mut().insert(self.id, key);
-            }
-        }
-        found
+        self.plugin.store.look(&mut self.host, self.id, key, now)
     }
 
-    fn bind(&mut self, key: SessionKey, pod: Ordinal) -> Binding {
+    fn bind(&mut self, key: SessionKey, pod: Ordinal) -> Option<Binding> {
         let now = self.host.now();
         let address = self.host.pod_address();
         let incarnation = address
             .and_then(|address| std::str::from_utf8(&address).ok()?.parse::<SocketAddr>().ok());
         let pin = Pin { ordinal: pod, incarnation, bound_at: now, used_at: now };
-        let binding = self.plugin.table.bind(&mut self.host, key, pin, now);
-        if let Binding::Bound { evicted } = binding {
-            for _ in 0..evicted {
-                self.host.count(Metric::Evicted);
-            }
-            if evicted > 0 && !self.plugin.told_of_eviction.replace(true) {
-                warn!("live sessions give way to new ones; store.capacity is too small");
-            }
-        }
-        binding
+        self.plugin.store.bind(&mut self.host, self.id, key, pin, now)
     }
 
     fn steer(&mut self, head: &Head<'_>, pod: Ordinal) -> Result<(), Refused> {
-        let plugin = self.plugin.clone();
+        let plugin = &self.plugin;
         for edit in plugin.config.steering.edits(head, &plugin.config.workload, pod) {
             match edit {
                 Edit::Header(name, value) => self.host.set_request_header(name, &value),
@@ -225,6 +241,12 @@ impl<H: Host> Filter<H> {
         }
         self.pod = Some(pod);
         self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
+        if let Exchange::Steered { key, .. } = self.exchange {
+            self.session = Some((key, plugin.ticked.get()));
+            if head.method == b"GET" {
+                plugin.streams.borrow_mut().insert(self.id, key);
+            }
+        }
         Ok(())
     }
 
@@ -266,7 +288,8 @@ impl<H: Host> Filter<H> {
         if let (true, Some(key)) = (verdict.forget, &verdict.session) {
             self.session = None;
             self.plugin.streams.borrow_mut().remove(&self.id);
-            self.plugin.table.unbind(&mut self.host, key);
+            let now = self.host.now();
+            self.plugin.store.unbind(&mut self.host, key, now);
         }
         let Some(decision) = verdict.decision else {
             return;
@@ -274,7 +297,7 @@ impl<H: Host> Filter<H> {
         self.host.count(decision.metric());
         self.host.annotate(Note::Decision, decision.name());
         let level = match decision {
-            Decision::StoreFailed | Decision::SteeringRefused | Decision::IdTaken => Level::Warn,
+            Decision::SteeringRefused | Decision::IdTaken => Level::Warn,
             Decision::Lost => Level::Info,
             _ => Level::Debug,
         };

@@ -3,6 +3,9 @@
 //! In Envoy the crate `podpin-filter` implements [`Host`] with proxy-wasm host calls; under test a
 //! simulated host does, with virtual time and scripted answers.
 
+use std::fmt;
+use std::time::Duration;
+
 use crate::headers::Headers;
 use crate::metrics::Metric;
 use crate::pin::Timestamp;
@@ -62,6 +65,13 @@ pub trait Host: SharedData {
     /// Answers in place of the pod. Whatever the pod says is dropped.
     fn reply(&mut self, reply: &Reply);
 
+    /// Lets a message go on that waited.
+    fn resume(&mut self, direction: Direction);
+
+    /// Sends an HTTP request of the filter's own, whose answer comes whether or not the exchange
+    /// at hand lives to see it. Every request that is sent has one answer, in the end.
+    fn call(&mut self, callout: &Callout) -> Result<CallId, Refused>;
+
     /// Whether the answer at hand came from a pod, not from the proxy itself.
     fn answered_by_pod(&self) -> bool;
 
@@ -115,6 +125,46 @@ impl Note {
 pub enum Flow {
     /// It goes on.
     Continue,
-    /// It waits, or the message has been answered.
-    Pause,
+    /// It waits until [`Host::resume`] or [`Host::reply`].
+    Wait,
+    /// It ends here: the filter has answered.
+    Answered,
+}
+
+/// An HTTP request of the filter's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Callout {
+    /// The proxy's name for where it goes.
+    pub cluster: String,
+    /// The `:authority` of the request.
+    pub authority: String,
+    /// The value of its `authorization` header.
+    pub authorization: Option<Secret>,
+    /// Its body, which is posted to `/`.
+    pub body: Vec<u8>,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
+/// Tells callouts apart.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct CallId(pub u32);
+
+/// The answer to a callout.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallAnswer {
+    /// Its HTTP status; what the proxy makes of a failure, or 0 if it broke off.
+    pub status: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Text that must not be shown. `Debug` does not.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }

@@ -21,7 +21,7 @@ pub enum Metric {
     Unknown,
     /// Requests answered 404 because their session had expired.
     Expired,
-    /// Requests answered 503 because a pin could not be stored.
+    /// Requests answered 503 because the store failed.
     StoreFailed,
     /// Requests answered 503 because the proxy refused the steering.
     SteeringRefused,
@@ -45,11 +45,21 @@ pub enum Metric {
     Stripped,
     /// Placements for which the host had no random number.
     RandomMissing,
+    /// Lookups that the near cache could not answer, so that the store was asked.
+    StoreAsked,
+    /// Requests to the store that it failed to answer as it should.
+    StoreFaults,
+    /// Requests to the store that were not made because it kept failing.
+    StoreSkipped,
+    /// Values in the store that were not trusted.
+    StoreUntrusted,
+    /// Sessions that only this proxy knows, because the store failed.
+    NotShared,
 }
 
 impl Metric {
     /// All of them, in the order of their values.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -70,6 +80,11 @@ impl Metric {
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
+        Self::StoreAsked,
+        Self::StoreFaults,
+        Self::StoreSkipped,
+        Self::StoreUntrusted,
+        Self::NotShared,
     ];
 
     /// Its name.
@@ -95,6 +110,11 @@ impl Metric {
             Self::Evicted => "podpin_evicted_total",
             Self::Stripped => "podpin_stripped_total",
             Self::RandomMissing => "podpin_random_missing_total",
+            Self::StoreAsked => "podpin_store_asked_total",
+            Self::StoreFaults => "podpin_store_faults_total",
+            Self::StoreSkipped => "podpin_store_skipped_total",
+            Self::StoreUntrusted => "podpin_store_untrusted_total",
+            Self::NotShared => "podpin_not_shared_total",
         }
     }
 }

@@ -105,7 +105,7 @@ impl fmt::Debug for Scope {
 
 /// Stands for a session in stores, logs and metrics. Nothing leads from it back to the id.
 ///
-/// `Display` writes the first 8 hex digits, which is all that a log may show.
+/// `Display` writes the first 8 hex digits, which is all that a log may show; `{:x}` writes all 32.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SessionKey([u8; 16]);
 
@@ -138,6 +138,12 @@ impl SessionKey {
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", u128::from_be_bytes(self.0) >> 96)
+    }
+}
+
+impl fmt::LowerHex for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -177,8 +183,8 @@ mod tests {
     #[test]
     fn the_derivation_of_keys_never_changes() {
         let key = Scope::new("default/myserver").key(SessionId::parse(b"abc").unwrap());
-        let hex: String = key.octets().iter().map(|octet| format!("{octet:02x}")).collect();
-        assert_eq!(hex, "f5db17d236e0c757e2954897d53a49c4");
+        assert_eq!(format!("{key:x}"), "f5db17d236e0c757e2954897d53a49c4");
+        assert_eq!(format!("{key}"), "f5db17d2");
     }
 
     proptest! {

@@ -45,6 +45,22 @@ impl StatefulSet {
         format!("{name}-{ordinal}.{service}.{namespace}.svc.{cluster_domain}")
     }
 
+    /// The pod that has this DNS name, spelled as [`StatefulSet::host`] spells it.
+    pub fn pod_of(&self, host: &str) -> Option<Ordinal> {
+        let Self { name, service, namespace, cluster_domain, .. } = self;
+        let ordinal = host
+            .strip_prefix(name.as_str())?
+            .strip_prefix('-')?
+            .strip_suffix(cluster_domain.as_str())?
+            .strip_suffix(".svc.")?
+            .strip_suffix(namespace.as_str())?
+            .strip_suffix('.')?
+            .strip_suffix(service.as_str())?
+            .strip_suffix('.')?;
+        let ordinal = Ordinal(ordinal.parse().ok().filter(|ordinal| *ordinal < MAX_REPLICAS)?);
+        (self.host(ordinal) == host).then_some(ordinal)
+    }
+
     /// Host and port of a pod, as an authority.
     pub fn authority(&self, ordinal: Ordinal) -> String {
         let Self { name, service, namespace, cluster_domain, port, .. } = self;
@@ -62,20 +78,48 @@ impl fmt::Display for StatefulSet {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pod_has_the_names_that_kubernetes_gives_it() {
-        let set = StatefulSet {
+    fn set() -> StatefulSet {
+        StatefulSet {
             name: "myserver".into(),
             service: "mcp-myserver-headless".into(),
             namespace: "default".into(),
             cluster_domain: "cluster.local".into(),
             port: 8080,
             replicas: 3,
-        };
+        }
+    }
+
+    #[test]
+    fn a_pod_has_the_names_that_kubernetes_gives_it() {
+        let set = set();
         let host = "myserver-2.mcp-myserver-headless.default.svc.cluster.local";
         assert_eq!(set.pod(Ordinal(2)), "myserver-2");
         assert_eq!(set.host(Ordinal(2)), host);
         assert_eq!(set.authority(Ordinal(2)), format!("{host}:8080"));
         assert_eq!(set.to_string(), "default/myserver");
+    }
+
+    #[test]
+    fn a_host_is_a_pods_only_if_it_is_spelled_so() {
+        let domain = "mcp-myserver-headless.default.svc.cluster.local";
+        for (host, wanted) in [
+            (format!("myserver-0.{domain}"), Some(0)),
+            (format!("myserver-7.{domain}"), Some(7)),
+            (format!("myserver-10000.{domain}"), None),
+            (format!("myserver-01.{domain}"), None),
+            (format!("myserver-+1.{domain}"), None),
+            (format!("myserver--1.{domain}"), None),
+            (format!("myserver-.{domain}"), None),
+            (format!("myserver-1.{domain}."), None),
+            (format!("myserver-1.{domain}:8080"), None),
+            (format!("Myserver-1.{domain}"), None),
+            (format!("other-1.{domain}"), None),
+            (format!("myserver-1.evil.{domain}"), None),
+            ("myserver-1.mcp-myserver-headless.default.svc.evil.example".to_owned(), None),
+            ("10.0.0.1".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(set().pod_of(&host), wanted.map(Ordinal), "{host}");
+        }
     }
 }

@@ -7,13 +7,16 @@ use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use podpin::headers::Headers;
-use podpin::host::{Direction, Host, Note, Overtaken, Refused, SharedData, Version};
+use podpin::host::{
+    CallId, Callout, Direction, Host, Note, Overtaken, Refused, SharedData, Version,
+};
 use podpin::metrics::Metric;
 use podpin::pin::Timestamp;
 use podpin::reply::Reply;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
+use crate::callouts::Callouts;
 use crate::header_block::headers;
 
 /// No key has this version: Envoy counts them up from 1, over all keys together. Since a write
@@ -21,18 +24,31 @@ use crate::header_block::headers;
 /// creates a key or fails.
 const NEVER: u32 = u32::MAX;
 
-/// The proxy around this module.
-#[derive(Clone, Debug)]
+/// The proxy around this module, as one of its contexts sees it.
+#[derive(Clone)]
 pub(crate) struct Envoy {
+    context: u32,
+    callouts: Rc<Callouts>,
     /// Envoy's ids of the counters, in the order of [`Metric::ALL`].
     metrics: Rc<[u32]>,
 }
 
 impl Envoy {
-    pub(crate) fn new() -> Result<Self, Status> {
+    pub(crate) fn new(root: u32, callouts: Rc<Callouts>) -> Result<Self, Status> {
         let define = |metric: Metric| hostcalls::define_metric(MetricType::Counter, metric.name());
-        Ok(Self { metrics: Metric::ALL.into_iter().map(define).collect::<Result<_, _>>()? })
+        let metrics = Metric::ALL.into_iter().map(define).collect::<Result<_, _>>()?;
+        Ok(Self { context: root, callouts, metrics })
     }
+
+    pub(crate) fn for_stream(&self, id: u32) -> Self {
+        Self { context: id, ..self.clone() }
+    }
+}
+
+/// The status in a map of headers; 0 if there is none.
+pub(crate) fn status(map: MapType) -> u16 {
+    let value = hostcalls::get_map_value_bytes(map, ":status").ok().flatten().unwrap_or_default();
+    std::str::from_utf8(&value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 /// Answers the request at hand.
@@ -72,9 +88,7 @@ impl Host for Envoy {
     }
 
     fn answer_status(&self) -> u16 {
-        let value = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
-        let value = value.ok().flatten().unwrap_or_default();
-        std::str::from_utf8(&value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
+        status(MapType::HttpResponseHeaders)
     }
 
     fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
@@ -110,6 +124,17 @@ impl Host for Envoy {
 
     fn reply(&mut self, answer: &Reply) {
         reply(answer);
+    }
+
+    fn resume(&mut self, direction: Direction) {
+        let _ = match direction {
+            Direction::Request => hostcalls::resume_http_request(),
+            Direction::Answer => hostcalls::resume_http_response(),
+        };
+    }
+
+    fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
+        self.callouts.call(callout, self.context)
     }
 
     fn answered_by_pod(&self) -> bool {

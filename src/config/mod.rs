@@ -6,6 +6,7 @@
 mod duration;
 mod json;
 mod section;
+mod store;
 
 use std::time::Duration;
 
@@ -16,14 +17,11 @@ use crate::placement::Placement;
 use crate::request::Paths;
 use crate::session::Scope;
 use crate::steer::Steering;
-use crate::store::table::ENTRIES;
 use crate::workload::{MAX_REPLICAS, Ordinal, StatefulSet};
 
 pub use section::Mistakes;
 use section::{Section, whole};
-
-/// The most sessions that a table may hold.
-pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
+pub use store::{MAX_CAPACITY, OnError, RedisConfig, StoreConfig};
 
 /// The longest `scope`, in octets.
 const MAX_SCOPE: usize = 256;
@@ -45,8 +43,8 @@ pub struct Config {
     pub workload: StatefulSet,
     /// How the proxy is told which pod to use.
     pub steering: Steering,
-    /// The most sessions that are kept at once.
-    pub capacity: u32,
+    /// Where pins are kept.
+    pub store: StoreConfig,
     /// How long a session is kept.
     pub lifetime: Lifetime,
     /// Which pods take new sessions.
@@ -83,7 +81,7 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         "steer",
         &[("authority", Steering::Authority), ("dynamic_host", Steering::DynamicHost)],
     );
-    let capacity = read_store(root.section("store"));
+    let store = store::read(root.section("store"));
     let lifetime = read_session(root.section("session"));
     let placement = read_placement(root.section("placement"), workload.as_ref());
     let scope = root.text("scope", is_scope);
@@ -100,7 +98,7 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         scope: Scope::new(scope.unwrap_or_else(|| workload.to_string())),
         workload,
         steering: steering.unwrap_or(Steering::Authority),
-        capacity,
+        store,
         lifetime,
         placement: placement?,
         paths,
@@ -147,13 +145,6 @@ fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
         let wrong = format!("pod host {host:?} is longer than {MAX_NAME} octets");
         section.wrong("cluster_domain", wrong);
     }
-}
-
-fn read_store(mut section: Section<'_>) -> u32 {
-    section.choice("kind", &[("shared_data", ())]);
-    let capacity = section.number("capacity", ENTRIES as u32, MAX_CAPACITY);
-    section.finish();
-    capacity.unwrap_or(65_536)
 }
 
 fn read_session(mut section: Section<'_>) -> Lifetime {
@@ -204,9 +195,7 @@ fn is_path(path: &str) -> bool {
 }
 
 fn is_scope(scope: &str) -> Result<(), String> {
-    let right = (1..=MAX_SCOPE).contains(&scope.len())
-        && scope.bytes().all(|octet| octet.is_ascii_graphic());
-    right.then_some(()).ok_or_else(|| format!("is not 1 to {MAX_SCOPE} octets of visible ASCII"))
+    section::is_visible(scope, MAX_SCOPE)
 }
 
 /// A label of DNS as Kubernetes wants it (Kubernetes, Object Names and IDs).

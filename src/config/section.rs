@@ -6,6 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::duration;
+use crate::host::Secret;
+
+/// The longest token, user or password, in octets.
+const MAX_SECRET: usize = 4096;
 
 /// Everything that is wrong with a configuration, in the order in which it was found. `Display`
 /// writes it in one line.
@@ -80,6 +84,20 @@ impl<'m> Section<'m> {
                 Err(wrong) => self.wrong(key, format_args!("{text:?} {wrong}")),
             },
             other => self.wrong(key, format_args!("{other} is not a string")),
+        }
+        None
+    }
+
+    /// A text that no message may show.
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        match self.take(key)? {
+            Value::String(text) if is_visible(&text, MAX_SECRET).is_ok() => {
+                return Some(Secret(text));
+            }
+            _ => {
+                let wrong = format!("is not a string of 1 to {MAX_SECRET} octets of visible ASCII");
+                self.wrong(key, wrong);
+            }
         }
         None
     }
@@ -186,6 +204,12 @@ impl<'m> Section<'m> {
             path => format!("{path}.{key}"),
         }
     }
+}
+
+/// Accepts 1 to `most` octets of visible ASCII.
+pub(super) fn is_visible(text: &str, most: usize) -> Result<(), String> {
+    let right = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    right.then_some(()).ok_or_else(|| format!("is not 1 to {most} octets of visible ASCII"))
 }
 
 /// A JSON number that is whole and fits.

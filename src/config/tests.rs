@@ -75,7 +75,7 @@ fn each_mistake_is_named_with_its_key_and_value() {
         ("/workload/port", json!(65_536), "workload.port: 65536 is outside 1..=65535"),
         ("/scope", json!(""), "scope: \"\" is not 1 to 256 octets of visible ASCII"),
         ("/steer", json!("host"), "steer: \"host\" is not one of authority, dynamic_host"),
-        ("/store/kind", json!("memory"), "store.kind: \"memory\" is not one of shared_data"),
+        ("/store/kind", json!("memory"), "store.kind: \"memory\" is not one of shared_data, redis"),
         ("/store/capacity", json!(7), "store.capacity: 7 is outside 8..=4194304"),
         (
             "/session/idle_timeout",

@@ -76,6 +76,12 @@ fn the_request_decides_where_it_goes() {
         ("an unknown one", using(false, Lookup::Unknown), session_not_found(), Some(Unknown)),
         ("an expired one", using(true, Lookup::Expired), session_not_found(), Some(Expired)),
         (
+            "a store that cannot say",
+            using(false, Lookup::Failed),
+            Act::Reply(Reply::unavailable()),
+            Some(StoreFailed),
+        ),
+        (
             "a proxy that refuses the steering",
             with(using(false, live()), [Event::SteeringRefused]),
             Act::Reply(Reply::unavailable()),
@@ -114,7 +120,7 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
 #[test]
 fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
     for (binding, act, decision) in [
-        (Binding::Bound { evicted: 1 }, Act::Pass, Decision::Bound),
+        (Binding::Bound, Act::Pass, Decision::Bound),
         (Binding::Taken, Act::Reply(Reply::unavailable()), Decision::IdTaken),
         (Binding::Failed, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
     ] {
@@ -131,7 +137,7 @@ fn an_error_in_the_body_undoes_the_binding() {
         [(&br#"{"id":1,"error":{"code":-32602}}"#[..], true), (br#"{"id":1,"result":{}}"#, false)]
     {
         let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
-        let stored = Event::Stored(Binding::Bound { evicted: 0 });
+        let stored = Event::Stored(Binding::Bound);
         let (first, rest) = body.split_at(9);
         let body = [Event::AnswerBody(first), Event::AnswerBody(rest)];
         let verdict = last(with(with(events, [stored]), body));
@@ -165,7 +171,7 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
 
 #[test]
 fn bodies_are_read_only_while_they_can_tell_something() {
-    let stored = Event::Stored(Binding::Bound { evicted: 0 });
+    let stored = Event::Stored(Binding::Bound);
     let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
     let result = Event::AnswerBody(br#"{"result":{}}"#);
     let mut exchange = Exchange::default();

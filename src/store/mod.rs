@@ -1,8 +1,27 @@
-//! Where pins are kept.
+//! Where pins are kept: in a table in shared data, alone or as the near cache of a Redis.
+//!
+//! With a Redis, a pin is written there before the client learns of its session, and read from
+//! there when the near cache does not know it. Pins do not change while a session lives, so what
+//! the near cache knows is good until the pod says otherwise.
 
+mod breaker;
+pub mod record;
+pub mod redis;
+mod remote;
 pub mod table;
 
-use crate::pin::Pin;
+use std::cell::Cell;
+
+use log::warn;
+
+use crate::config::{Config, OnError};
+use crate::host::{CallAnswer, CallId, Host};
+use crate::metrics::Metric;
+use crate::pin::{Lifetime, Pin, Timestamp};
+use crate::session::SessionKey;
+
+use remote::{Answered, Remote};
+use table::{Put, Table};
 
 /// What a store knows of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,18 +32,184 @@ pub enum Lookup {
     Expired,
     /// It was never here, or gave way to another.
     Unknown,
+    /// The store cannot say.
+    Failed,
 }
 
 /// How an attempt to bind a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Binding {
-    /// It is bound. `evicted` live sessions gave way.
-    Bound {
-        /// How many.
-        evicted: usize,
-    },
+    /// It is bound.
+    Bound,
     /// The id belongs to a live session on another pod, which keeps it.
     Taken,
     /// The store did not take it.
     Failed,
+}
+
+/// What an exchange waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum News {
+    /// Its session was looked up.
+    Looked(Lookup),
+    /// Its session was to be bound.
+    Stored(Binding),
+}
+
+/// The pins of one workload.
+#[derive(Debug)]
+pub struct Store {
+    near: Table,
+    remote: Option<Remote>,
+    on_error: OnError,
+    lifetime: Lifetime,
+    /// The log has said that the table is too small.
+    told_of_eviction: Cell<bool>,
+}
+
+impl Store {
+    /// Opens the store that `config` names.
+    pub fn open(config: &Config, host: &mut impl Host) -> Self {
+        let near = Table::new(&config.scope, config.store.capacity, config.lifetime);
+        near.open(host);
+        let redis = config.store.redis.clone();
+        Self {
+            near,
+            on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
+            remote: redis.map(|redis| Remote::new(redis, config)),
+            lifetime: config.lifetime,
+            told_of_eviction: Cell::new(false),
+        }
+    }
+
+    /// Finds a session and notes its use. `None` if the exchange `stream` has to wait; what came
+    /// of it is then among the [`News`] of [`Store::on_answer`].
+    pub fn look(
+        &self,
+        host: &mut impl Host,
+        stream: u32,
+        key: SessionKey,
+        now: Timestamp,
+    ) -> Option<Lookup> {
+        let found = self.near.look(host, &key, now);
+        let Some(remote) = &self.remote else { return Some(found) };
+        match found {
+            Lookup::Live(pin) => {
+                if self.lifetime.wants_refresh(pin.used_at, now) {
+                    remote.keep(host, key, pin, now);
+                }
+                Some(found)
+            }
+            // Another proxy may have seen it since.
+            _ => match remote.look(host, stream, key, now) {
+                true => None,
+                false => Some(Lookup::Failed),
+            },
+        }
+    }
+
+    /// Binds a session that was just opened. `None` as for [`Store::look`].
+    pub fn bind(
+        &self,
+        host: &mut impl Host,
+        stream: u32,
+        key: SessionKey,
+        pin: Pin,
+        now: Timestamp,
+    ) -> Option<Binding> {
+        match &self.remote {
+            Some(remote) if remote.bind(host, stream, key, pin, now) => None,
+            Some(_) => Some(self.bind_without_remote(host, key, pin, now)),
+            None => Some(self.bind_near(host, key, pin, now)),
+        }
+    }
+
+    /// Forgets a session, here and for all who share the store.
+    pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
+        self.near.unbind(host, key);
+        if let Some(remote) = &self.remote {
+            remote.unbind(host, key, now);
+        }
+    }
+
+    /// Notes that a session is in use although it sent no request: it holds a stream open.
+    pub fn touch(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
+        let pin = self.near.touch(host, key, now);
+        if let (Some(remote), Some(pin)) = (&self.remote, pin) {
+            remote.keep(host, *key, pin, now);
+        }
+    }
+
+    /// Takes an answer to a callout. Says which exchanges it wakes, and with what.
+    pub fn on_answer(
+        &self,
+        host: &mut impl Host,
+        call: CallId,
+        answer: &CallAnswer,
+    ) -> Vec<(u32, News)> {
+        let now = host.now();
+        let answered = self.remote.as_ref().map(|remote| remote.on_answer(host, call, answer, now));
+        match answered {
+            Some(Answered::Looked { key, streams, found }) => {
+                if let Lookup::Live(pin) = found {
+                    self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
+                }
+                streams.into_iter().map(|stream| (stream, News::Looked(found))).collect()
+            }
+            Some(Answered::Stored { key, pin, stream, binding }) => {
+                let binding = match binding {
+                    Binding::Bound => self.bind_near(host, key, pin, now),
+                    Binding::Taken => Binding::Taken,
+                    Binding::Failed => self.bind_without_remote(host, key, pin, now),
+                };
+                stream.into_iter().map(|stream| (stream, News::Stored(binding))).collect()
+            }
+            Some(Answered::Nothing) | None => Vec::new(),
+        }
+    }
+
+    /// The exchange `stream` waits for nothing any more.
+    pub fn leave(&self, stream: u32) {
+        if let Some(remote) = &self.remote {
+            remote.leave(stream);
+        }
+    }
+
+    /// The one place that decides what a store that fails means for a new session.
+    fn bind_without_remote(
+        &self,
+        host: &mut impl Host,
+        key: SessionKey,
+        pin: Pin,
+        now: Timestamp,
+    ) -> Binding {
+        match self.on_error {
+            OnError::Fail => Binding::Failed,
+            OnError::Continue => {
+                host.count(Metric::NotShared);
+                self.bind_near(host, key, pin, now)
+            }
+        }
+    }
+
+    fn bind_near(
+        &self,
+        host: &mut impl Host,
+        key: SessionKey,
+        pin: Pin,
+        now: Timestamp,
+    ) -> Binding {
+        match self.near.bind(host, key, pin, now) {
+            Put::Done(evicted) => {
+                (0..evicted).for_each(|_| host.count(Metric::Evicted));
+                let lost = evicted > 0 && self.remote.is_none();
+                if lost && !self.told_of_eviction.replace(true) {
+                    warn!("live sessions give way to new ones; store.capacity is too small");
+                }
+                Binding::Bound
+            }
+            Put::Taken => Binding::Taken,
+            Put::Contended => Binding::Failed,
+        }
+    }
 }

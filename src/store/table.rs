@@ -19,7 +19,7 @@ mod bucket;
 use crate::host::{SharedData, Version};
 use crate::pin::{Lifetime, Pin, Timestamp};
 use crate::session::{Scope, SessionKey};
-use crate::store::{Binding, Lookup};
+use crate::store::Lookup;
 
 pub use bucket::ENTRIES;
 use bucket::{Bucket, Entry};
@@ -40,6 +40,17 @@ pub struct Table {
     prefix: String,
     size: u32,
     lifetime: Lifetime,
+}
+
+/// How an attempt to put an entry into the table ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Put {
+    /// It is there. So many live entries gave way.
+    Done(usize),
+    /// Its id belongs to a live session on another pod, which keeps it.
+    Taken,
+    /// Other threads kept changing its bucket.
+    Contended,
 }
 
 /// What was read under one key.
@@ -107,12 +118,12 @@ impl Table {
         key: SessionKey,
         pin: Pin,
         now: Timestamp,
-    ) -> Binding {
+    ) -> Put {
         match self.look(data, &key, now) {
-            Lookup::Live(other) if other.ordinal != pin.ordinal => return Binding::Taken,
+            Lookup::Live(other) if other.ordinal != pin.ordinal => return Put::Taken,
             // The same pod gave the same id out again; whatever it stood for is over.
             Lookup::Live(_) => self.unbind(data, &key),
-            Lookup::Expired | Lookup::Unknown => {}
+            _ => {}
         }
         self.insert(data, Entry { key, pin }, now)
     }
@@ -126,11 +137,17 @@ impl Table {
         }
     }
 
-    /// Notes that a session is in use although it sent no request: it holds a stream open.
-    pub fn touch(&self, data: &mut impl SharedData, key: &SessionKey, now: Timestamp) {
-        if let Some(spot) = self.locate(data, self.size, key) {
-            self.promote(data, spot, key, now);
-        }
+    /// Notes that a session is in use although it sent no request. Returns its pin, if it is here.
+    pub fn touch(
+        &self,
+        data: &mut impl SharedData,
+        key: &SessionKey,
+        now: Timestamp,
+    ) -> Option<Pin> {
+        let spot = self.locate(data, self.size, key)?;
+        let pin = spot.pin;
+        self.promote(data, spot, key, now);
+        Some(pin)
     }
 
     fn locate(&self, data: &impl SharedData, size: u32, key: &SessionKey) -> Option<Spot> {
@@ -158,7 +175,7 @@ impl Table {
             let Some(spot) = self.locate(data, size, key) else { continue };
             let live = self.lifetime.covers(&spot.pin, now);
             let stays = live
-                && self.insert(data, Entry { key: *key, pin: spot.pin }, now) == Binding::Failed;
+                && self.insert(data, Entry { key: *key, pin: spot.pin }, now) == Put::Contended;
             if !stays {
                 remove(data, &spot.bucket, Some(spot.found), key);
             }
@@ -168,7 +185,7 @@ impl Table {
     }
 
     /// Puts an entry into one of its buckets, unless the id is taken there.
-    fn insert(&self, data: &mut impl SharedData, entry: Entry, now: Timestamp) -> Binding {
+    fn insert(&self, data: &mut impl SharedData, entry: Entry, now: Timestamp) -> Put {
         let [first, second] = self.buckets(self.size, &entry.key);
         let in_second = self.live_entries(data, &second, now);
         let inserted = change(data, &first, None, |bucket| {
@@ -186,7 +203,7 @@ impl Table {
             }),
             inserted => inserted,
         };
-        inserted.ok().flatten().unwrap_or(Binding::Failed)
+        inserted.ok().flatten().unwrap_or(Put::Contended)
     }
 
     fn live_entries(&self, data: &impl SharedData, bucket: &str, now: Timestamp) -> usize {
@@ -231,10 +248,10 @@ impl Table {
 }
 
 /// Adds an entry, or says that its id is taken.
-fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<Binding>> {
+fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<Put>> {
     match bucket.remove(&entry.key) {
-        Some(other) if other.pin.ordinal != entry.pin.ordinal => Change::Drop(Some(Binding::Taken)),
-        _ => Change::Write(Some(Binding::Bound { evicted: bucket.push_front(entry) })),
+        Some(other) if other.pin.ordinal != entry.pin.ordinal => Change::Drop(Some(Put::Taken)),
+        _ => Change::Write(Some(Put::Done(bucket.push_front(entry)))),
     }
 }
 

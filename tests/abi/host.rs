@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
+use podpin::host::{CallAnswer, Callout};
 use proxy_wasm::types::Action;
 use serde_json::Value;
 
@@ -29,6 +30,13 @@ unsafe extern "C" {
     fn proxy_on_response_headers(context: u32, count: usize, last: bool) -> Action;
     fn proxy_on_response_body(context: u32, size: usize, last: bool) -> Action;
     fn proxy_on_done(context: u32) -> bool;
+    fn proxy_on_http_call_response(
+        context: u32,
+        call: u32,
+        headers: usize,
+        body: usize,
+        trailers: usize,
+    );
     fn proxy_on_log(context: u32);
     fn proxy_on_delete(context: u32);
 }
@@ -43,8 +51,14 @@ struct Worker {
     proxy: Arc<Mutex<ProxyRecord>>,
     plugin: Vec<u8>,
     streams: HashMap<u32, StreamRecord>,
-    /// The exchange whose callback runs, and its phase.
+    /// The exchange whose callback runs, or that the root acts for, and its phase.
     current: Option<(u32, Phase)>,
+    /// The phase of the callback that runs.
+    running: Option<Phase>,
+    /// In which phase each exchange paused.
+    paused: HashMap<u32, Phase>,
+    /// The callout whose answer is at hand.
+    answer: Option<CallAnswer>,
     metrics: Vec<String>,
     contexts: u32,
 }
@@ -68,7 +82,11 @@ impl Abi {
         // SAFETY: the functions are called as the ABI says, with contexts that were created.
         unsafe {
             // The first call sets the logger of the process, which must not be done twice at once.
-            LOGGER.call_once(|| _initialize());
+            LOGGER.call_once(|| {
+                _initialize();
+                // The SDK's own says a panic to Envoy's log.
+                drop(std::panic::take_hook());
+            });
             _initialize();
             WORKER.with_borrow_mut(|worker| {
                 assert_eq!(worker.contexts, 0, "a thread is one worker");
@@ -83,12 +101,20 @@ impl Abi {
     }
 
     fn run(&self, stream: u32, phase: Phase, callback: impl FnOnce() -> Action) -> Step {
-        WORKER.with_borrow_mut(|worker| worker.current = Some((stream, phase)));
+        WORKER.with_borrow_mut(|worker| {
+            worker.current = Some((stream, phase));
+            worker.running = Some(phase);
+            worker.paused.remove(&stream);
+        });
         let action = callback();
         WORKER.with_borrow_mut(|worker| {
             worker.current = None;
+            worker.running = None;
+            if matches!(action, Action::Pause) {
+                worker.paused.insert(stream, phase);
+            }
             let record = worker.streams.get_mut(&stream).expect("a stream that was begun");
-            record.step(matches!(action, Action::Pause))
+            record.step_after(matches!(action, Action::Pause))
         })
     }
 
@@ -154,6 +180,26 @@ impl Engine for Abi {
             assert!(proxy_on_done(stream));
             proxy_on_delete(stream);
             Action::Continue
+        });
+    }
+
+    fn step(&mut self, stream: u32) -> Step {
+        WORKER.with_borrow_mut(|worker| {
+            worker.streams.get_mut(&stream).expect("a stream that was begun").step()
+        })
+    }
+
+    fn calls(&mut self) -> Vec<(u32, Callout)> {
+        WORKER.with_borrow(|worker| std::mem::take(&mut worker.proxy.lock().unwrap().calls))
+    }
+
+    fn answer_call(&mut self, call: u32, answer: CallAnswer) {
+        let size = answer.body.len();
+        WORKER.with_borrow_mut(|worker| worker.answer = Some(answer));
+        unsafe { proxy_on_http_call_response(ROOT, call, 1, size, 0) };
+        WORKER.with_borrow_mut(|worker| {
+            worker.current = None;
+            worker.answer = None;
         });
     }
 

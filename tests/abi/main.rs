@@ -4,25 +4,14 @@ mod host;
 
 use std::sync::{Arc, Mutex};
 
-use kit::bootstrap::Bootstrap;
-use kit::driver::Scene;
-use kit::model::{Engine, Model, Pairs, ProxyRecord, Step};
+use kit::model::{Engine, Pairs, ProxyRecord, Step, example_plugin};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use host::Abi;
 
-fn driver(scene: Scene) -> Model<Abi> {
-    Model::new(scene)
-}
-
-kit::each_scenario!(driver);
-kit::each_timed_scenario!(driver);
-
-fn example() -> Value {
-    let mut plugin = Value::Null;
-    Bootstrap::example("envoy.yaml").unwrap().plugin(|value| plugin = value.clone());
-    plugin
+mod scenarios {
+    kit::each_model_scenario!(crate::host::Abi);
 }
 
 fn request(headers: &[(&str, &[u8])]) -> Pairs {
@@ -32,7 +21,7 @@ fn request(headers: &[(&str, &[u8])]) -> Pairs {
 
 #[test]
 fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
-    let mut plugin = example();
+    let mut plugin = example_plugin();
     plugin["workload"]["replicas"] = json!(0);
     plugin["steer"] = json!("guess");
     let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
@@ -50,7 +39,7 @@ fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
 #[test]
 fn sessions_bound_on_any_worker_are_known_on_every_worker() {
     let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
-    let plugin = example().to_string();
+    let plugin = example_plugin().to_string();
     let on_a_worker = |work: &(dyn Fn(&mut Abi, u32) + Sync)| {
         std::thread::scope(|scope| {
             for worker in 0..4 {
@@ -85,7 +74,7 @@ fn sessions_bound_on_any_worker_are_known_on_every_worker() {
 
 #[test]
 fn no_log_line_holds_a_session_id() {
-    let mut abi = Abi::start(&example());
+    let mut abi = Abi::start(&example_plugin());
     let secret = "c0ffee-is-secret";
     let (stream, _) = abi.request(request(&[]));
     abi.request_body(stream, br#"{"method":"initialize"}"#, true);
@@ -116,7 +105,7 @@ proptest! {
     ) {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut abi = Abi::start(&example());
+                let mut abi = Abi::start(&example_plugin());
                 for (headers, body, answer, answer_body) in exchanges {
                     let (stream, mut step) = abi.request(headers);
                     if step == Step::Go {

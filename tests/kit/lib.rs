@@ -8,6 +8,7 @@ pub mod client;
 pub mod dns;
 pub mod driver;
 pub mod envoy;
+pub mod mini_redis;
 pub mod model;
 pub mod pods;
 pub mod scenarios;

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
+use podpin::host::{CallAnswer, Callout};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -17,6 +18,7 @@ use tower::ServiceExt;
 use crate::bootstrap::Bootstrap;
 use crate::client::{Ask, Got};
 use crate::driver::{Driver, Scene, VirtualTime};
+use crate::mini_redis::{Front, MiniRedis};
 use crate::pods::{App, SeenSoFar, noted};
 use crate::{DOMAIN, STATEFUL_SET};
 
@@ -42,6 +44,15 @@ pub trait Engine {
 
     /// The exchange is over.
     fn end(&mut self, stream: u32);
+
+    /// What came of an exchange that waited: [`Step::Wait`] if it still does.
+    fn step(&mut self, stream: u32) -> Step;
+
+    /// The callouts made since this was last asked.
+    fn calls(&mut self) -> Vec<(u32, Callout)>;
+
+    /// The answer to a callout.
+    fn answer_call(&mut self, call: u32, answer: CallAnswer);
 
     /// What the filter has made of an exchange.
     fn record(&self, stream: u32) -> StreamRecord;
@@ -70,18 +81,33 @@ pub struct StreamRecord {
     pub address: Option<String>,
     pub filter_state: BTreeMap<String, String>,
     pub reply: Option<(u16, Pairs, Vec<u8>)>,
+    /// A message was paused.
+    pub paused: bool,
 }
 
 impl StreamRecord {
-    pub fn step(&mut self, paused: bool) -> Step {
+    /// Notes whether a callback paused, and says what came of it.
+    pub fn step_after(&mut self, paused: bool) -> Step {
+        assert!(paused || self.reply.is_none(), "one that answers must pause, or Envoy goes on");
+        self.paused = paused;
+        self.step()
+    }
+
+    pub fn step(&mut self) -> Step {
         match self.reply.take() {
-            Some((status, headers, body)) => {
-                assert!(paused, "a callback that answers must pause, or Envoy goes on");
-                Step::Reply(status, headers, body)
-            }
-            None if paused => Step::Wait,
+            Some((status, headers, body)) => Step::Reply(status, headers, body),
+            None if self.paused => Step::Wait,
             None => Step::Go,
         }
+    }
+
+    pub fn resume(&mut self) {
+        assert!(std::mem::take(&mut self.paused), "only what is paused is resumed");
+    }
+
+    pub fn answer_with(&mut self, status: u16, headers: Pairs, body: Vec<u8>) {
+        assert_eq!(self.reply, None, "Envoy hangs if it is told to answer twice");
+        self.reply = Some((status, headers, body));
     }
 }
 
@@ -94,6 +120,11 @@ pub struct ProxyRecord {
     pub randoms: u64,
     pub counters: HashMap<String, u64>,
     pub log: Vec<String>,
+    /// Callouts that were not asked about yet.
+    pub calls: Vec<(u32, Callout)>,
+    pub called: u32,
+    /// The proxy has no such cluster.
+    pub refuses_calls: bool,
 }
 
 impl ProxyRecord {
@@ -103,6 +134,16 @@ impl ProxyRecord {
         let z = (self.randoms ^ (self.randoms >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Makes a callout, unless it is refused.
+    pub fn call(&mut self, callout: &Callout) -> Option<u32> {
+        if self.refuses_calls {
+            return None;
+        }
+        self.called += 1;
+        self.calls.push((self.called, callout.clone()));
+        Some(self.called)
     }
 
     /// Sets shared data as Envoy does: a version of 0 is none to compare with, and a key that is
@@ -123,6 +164,7 @@ impl ProxyRecord {
 /// A [`Driver`] of an engine.
 pub struct Model<E> {
     pub engine: E,
+    redis: Option<MiniRedis>,
     app: App,
     pods: Vec<(Router, SeenSoFar)>,
     balanced: usize,
@@ -133,18 +175,27 @@ pub struct Model<E> {
 
 impl<E: Engine> Model<E> {
     pub fn new(scene: Scene) -> Self {
-        let mut plugin = Value::Null;
-        let example = Bootstrap::example("envoy.yaml").expect("the main example");
-        example.plugin(|value| {
-            (scene.configure)(value);
-            plugin = value.clone();
-        });
+        Self::start(scene, None)
+    }
+
+    /// The same with pins in a Redis.
+    pub fn with_redis(scene: Scene, front: Front) -> Self {
+        Self::start(scene, Some(MiniRedis::new(front)))
+    }
+
+    fn start(scene: Scene, redis: Option<MiniRedis>) -> Self {
+        let mut plugin = example_plugin();
+        if let Some(redis) = &redis {
+            plugin["store"] = redis.store();
+        }
+        (scene.configure)(&mut plugin);
         let pod = |ordinal| {
             let seen = SeenSoFar::default();
             (noted(scene.pods.serve(ordinal), seen.clone()), seen)
         };
         Self {
             engine: E::start(&plugin),
+            redis,
             app: scene.pods,
             pods: (0..3).map(pod).collect(),
             balanced: 0,
@@ -156,13 +207,14 @@ impl<E: Engine> Model<E> {
 
     fn exchange(&mut self, ask: Ask) -> (u32, Got) {
         let (stream, step) = self.engine.request(request_headers(&ask));
-        if let Some(got) = replied(step) {
+        if let Some(got) = replied(self.answered(stream, step)) {
             return (stream, got);
         }
         // In two pieces, the first of them often empty.
         let (first, rest) = ask.body.split_at(ask.body.len() / 3);
         for (octets, last) in [(first, false), (rest, true)] {
-            if let Some(got) = replied(self.engine.request_body(stream, octets, last)) {
+            let step = self.engine.request_body(stream, octets, last);
+            if let Some(got) = replied(self.answered(stream, step)) {
                 return (stream, got);
             }
         }
@@ -176,7 +228,8 @@ impl<E: Engine> Model<E> {
         let address = format!("127.0.1.{}:8080", ordinal + 1);
         let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
         pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
-        if let Some(got) = replied(self.engine.answer(stream, pairs, &address)) {
+        let step = self.engine.answer(stream, pairs, &address);
+        if let Some(got) = replied(self.answered(stream, step)) {
             return (stream, Got { pod: seen, ..got });
         }
         let body = match ask.method {
@@ -184,6 +237,20 @@ impl<E: Engine> Model<E> {
             _ => self.pass(stream, body),
         };
         (stream, Got { status: head.status, headers: head.headers, body, pod: seen })
+    }
+
+    /// Answers all callouts; what an exchange that waited does then.
+    fn answered(&mut self, stream: u32, step: Step) -> Step {
+        let mut calls = self.engine.calls();
+        while !calls.is_empty() {
+            for (call, callout) in calls {
+                let redis = self.redis.as_mut().expect("no callout without a Redis");
+                let answer = redis.answer(&callout, self.engine.proxy().milliseconds);
+                self.engine.answer_call(call, answer);
+            }
+            calls = self.engine.calls();
+        }
+        if step == Step::Wait { self.engine.step(stream) } else { step }
     }
 
     /// Envoy's routes of the main example.
@@ -214,6 +281,7 @@ impl<E: Engine> Model<E> {
             octets.extend_from_slice(&frame);
         }
         assert_eq!(self.engine.answer_body(stream, &[], true), Step::Go);
+        self.answered(stream, Step::Go);
         octets
     }
 }
@@ -222,6 +290,7 @@ impl<E: Engine> Driver for Model<E> {
     fn send(&mut self, ask: Ask) -> Got {
         let (stream, got) = self.exchange(ask);
         self.engine.end(stream);
+        self.answered(stream, Step::Go);
         self.last = self.engine.record(stream);
         got
     }
@@ -245,6 +314,7 @@ impl<E: Engine> Driver for Model<E> {
 impl<E: Engine> VirtualTime for Model<E> {
     fn advance(&mut self, time: Duration) {
         self.engine.advance(time);
+        self.answered(0, Step::Go);
     }
 
     fn hold(&mut self, ask: Ask) {
@@ -255,7 +325,16 @@ impl<E: Engine> VirtualTime for Model<E> {
 
     fn close(&mut self) {
         self.engine.end(self.held.take().expect("something is held open"));
+        self.answered(0, Step::Go);
     }
+}
+
+/// The filter's configuration in the main example.
+pub fn example_plugin() -> Value {
+    let mut plugin = Value::Null;
+    let example = Bootstrap::example("envoy.yaml").expect("the main example");
+    example.plugin(|value| plugin = value.clone());
+    plugin
 }
 
 fn request_headers(ask: &Ask) -> Pairs {

@@ -65,6 +65,40 @@ macro_rules! each_timed_scenario {
     };
 }
 
+/// All of them on a [`crate::model::Model`] of the engine `$engine`, with each kind of store.
+#[macro_export]
+macro_rules! each_model_scenario {
+    ($engine:ty) => {
+        mod shared_data {
+            use $crate::model::Model;
+            $crate::each_scenario!(Model::<$engine>::new);
+            $crate::each_timed_scenario!(Model::<$engine>::new);
+        }
+
+        mod webdis {
+            use $crate::driver::Scene;
+            use $crate::mini_redis::Front;
+            use $crate::model::Model;
+            fn driver(scene: Scene) -> Model<$engine> {
+                Model::with_redis(scene, Front::Webdis)
+            }
+            $crate::each_scenario!(driver);
+            $crate::each_timed_scenario!(driver);
+        }
+
+        mod upstash {
+            use $crate::driver::Scene;
+            use $crate::mini_redis::Front;
+            use $crate::model::Model;
+            fn driver(scene: Scene) -> Model<$engine> {
+                Model::with_redis(scene, Front::Upstash)
+            }
+            $crate::each_scenario!(driver);
+            $crate::each_timed_scenario!(driver);
+        }
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! scenario_tests {

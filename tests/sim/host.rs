@@ -9,7 +9,10 @@ use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
 use podpin::filter::{Filter, Plugin};
 use podpin::headers::Headers;
-use podpin::host::{Direction, Flow, Host, Note, Overtaken, Refused, SharedData, Version};
+use podpin::host::{
+    CallAnswer, CallId, Callout, Direction, Flow, Host, Note, Overtaken, Refused, SharedData,
+    Version,
+};
 use podpin::metrics::Metric;
 use podpin::pin::Timestamp;
 use podpin::reply::Reply;
@@ -39,7 +42,7 @@ impl Sim {
     fn run(&mut self, stream: u32, callback: impl FnOnce(&mut Filter<SimHost>) -> Flow) -> Step {
         let running = self.streams.get_mut(&stream).expect("a stream that was begun");
         let flow = callback(&mut running.filter);
-        running.record.borrow_mut().step(flow == Flow::Pause)
+        running.record.borrow_mut().step_after(flow != Flow::Continue)
     }
 }
 
@@ -82,6 +85,21 @@ impl Engine for Sim {
 
     fn end(&mut self, stream: u32) {
         self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_end();
+    }
+
+    fn step(&mut self, stream: u32) -> Step {
+        self.streams[&stream].record.borrow_mut().step()
+    }
+
+    fn calls(&mut self) -> Vec<(u32, Callout)> {
+        std::mem::take(&mut self.proxy.borrow_mut().calls)
+    }
+
+    fn answer_call(&mut self, call: u32, answer: CallAnswer) {
+        let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
+        for (stream, news) in self.plugin.on_answer(&mut root, CallId(call), &answer) {
+            self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_news(news);
+        }
     }
 
     fn record(&self, stream: u32) -> StreamRecord {
@@ -163,9 +181,15 @@ impl Host for SimHost {
         if let Some(seconds) = reply.retry_after {
             headers.push(("retry-after".to_owned(), seconds.to_string().into()));
         }
-        let mut record = self.record.borrow_mut();
-        assert_eq!(record.reply, None, "Envoy hangs if it is told to answer twice");
-        record.reply = Some((reply.status, headers, reply.body.clone().into()));
+        self.record.borrow_mut().answer_with(reply.status, headers, reply.body.clone().into());
+    }
+
+    fn resume(&mut self, _: Direction) {
+        self.record.borrow_mut().resume();
+    }
+
+    fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
+        self.proxy.borrow_mut().call(callout).map(CallId).ok_or(Refused)
     }
 
     fn answered_by_pod(&self) -> bool {

@@ -2,12 +2,6 @@
 
 mod host;
 
-use kit::driver::Scene;
-use kit::model::Model;
-
-fn driver(scene: Scene) -> Model<host::Sim> {
-    Model::new(scene)
+mod scenarios {
+    kit::each_model_scenario!(crate::host::Sim);
 }
-
-kit::each_scenario!(driver);
-kit::each_timed_scenario!(driver);

@@ -82,7 +82,7 @@ fn a_bound_session_is_found_until_it_is_unbound() {
     table.open(data);
     let bound = pin(2, seconds(1));
     assert_eq!(table.look(data, &key(1), seconds(1)), Lookup::Unknown);
-    assert_eq!(table.bind(data, key(1), bound, seconds(1)), Binding::Bound { evicted: 0 });
+    assert_eq!(table.bind(data, key(1), bound, seconds(1)), Put::Done(0));
     assert_eq!(table.look(data, &key(1), seconds(1)), Lookup::Live(bound));
     assert_eq!(table.look(data, &key(2), seconds(1)), Lookup::Unknown);
     table.unbind(data, &key(1));
@@ -123,11 +123,11 @@ fn an_id_in_use_on_one_pod_is_never_given_to_another() {
     let (proxy, table) = (Proxy::default(), table(64));
     let data = &mut proxy.worker();
     table.bind(data, key(1), pin(0, seconds(0)), seconds(0));
-    assert_eq!(table.bind(data, key(1), pin(1, seconds(1)), seconds(1)), Binding::Taken);
+    assert_eq!(table.bind(data, key(1), pin(1, seconds(1)), seconds(1)), Put::Taken);
     let again = table.bind(data, key(1), pin(0, seconds(1)), seconds(1));
-    assert_eq!(again, Binding::Bound { evicted: 0 }, "the same pod after a restart");
+    assert_eq!(again, Put::Done(0), "the same pod after a restart");
     let later = table.bind(data, key(1), pin(1, seconds(200)), seconds(200));
-    assert_eq!(later, Binding::Bound { evicted: 0 }, "once the other has expired");
+    assert_eq!(later, Put::Done(0), "once the other has expired");
 }
 
 #[test]
@@ -142,14 +142,14 @@ fn a_full_bucket_drops_the_expired_then_the_least_recently_used() {
     }
     for number in 8..14 {
         let bound = table.bind(data, key(number), pin(0, seconds(1)), seconds(1));
-        assert_eq!(bound, Binding::Bound { evicted: 1 });
+        assert_eq!(bound, Put::Done(1));
     }
     for number in 0..14 {
         let live = matches!(table.look(data, &key(number), seconds(1)), Lookup::Live(_));
         assert_eq!(live, [0, 3].contains(&number) || number >= 8, "{number}");
     }
     let late = table.bind(data, key(20), pin(0, seconds(500)), seconds(500));
-    assert_eq!(late, Binding::Bound { evicted: 0 }, "the expired make room");
+    assert_eq!(late, Put::Done(0), "the expired make room");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn the_table_is_three_quarters_full_before_a_live_session_gives_way() {
     let mut evicted = 0;
     for number in 0..6000 {
         match table.bind(data, key(number), pin(0, seconds(0)), seconds(0)) {
-            Binding::Bound { evicted: more } => evicted += more,
+            Put::Done(more) => evicted += more,
             other => panic!("{other:?}"),
         }
     }
@@ -205,7 +205,7 @@ fn sessions_survive_every_change_of_the_capacity() {
         }
     }
     let taken = small.bind(data, key(150), pin(2, seconds(0)), seconds(0));
-    assert_eq!(taken, Binding::Taken, "an id that a table of another size holds");
+    assert_eq!(taken, Put::Taken, "an id that a table of another size holds");
     small.unbind(data, &key(7));
     assert_eq!(large.look(data, &key(7), seconds(0)), Lookup::Unknown);
     assert_eq!(large.look(data, &key(8), seconds(150)), Lookup::Expired);
@@ -242,8 +242,8 @@ fn a_lost_race_is_run_again_and_an_endless_one_is_a_failure() {
         let mut data = Slow(proxy.worker(), RefCell::new(lost));
         table.bind(&mut data, key(1), pin(0, seconds(0)), seconds(0))
     };
-    assert_eq!(bind(5), Binding::Bound { evicted: 0 });
-    assert_eq!(bind(usize::MAX), Binding::Failed);
+    assert_eq!(bind(5), Put::Done(0));
+    assert_eq!(bind(usize::MAX), Put::Contended);
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn workers_that_bind_at_the_same_time_lose_nothing() {
                 // 128 sessions in 64 buckets: collisions, but hardly one over 8.
                 for number in (worker * 32)..(worker * 32 + 32) {
                     let bound = table.bind(&mut data, key(number), pin(0, seconds(0)), seconds(0));
-                    assert_eq!(bound, Binding::Bound { evicted: 0 });
+                    assert_eq!(bound, Put::Done(0));
                     table.look(&mut data, &key(number / 2), seconds(0));
                 }
             });

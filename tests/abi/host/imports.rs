@@ -4,12 +4,14 @@
 //! places for results; what is given to the module was allocated by the allocator that frees it.
 
 use std::slice;
+use std::time::Duration;
 
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 
-use super::{Phase, WORKER, Worker};
+use super::{Phase, ROOT, WORKER, Worker};
 use kit::model::{Pairs, StreamRecord};
 use podpin::headers::Headers;
+use podpin::host::{Callout, Secret};
 
 type Octets = *const u8;
 
@@ -58,6 +60,68 @@ fn on_map<T>(map: MapType, with: impl FnOnce(&mut Pairs) -> T) -> Result<T, Stat
     })
 }
 
+/// Acts for an exchange that paused, or again for the root.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_effective_context(context: u32) -> Status {
+    on_worker(|worker| {
+        worker.current = match (worker.paused.get(&context), worker.streams.get(&context)) {
+            _ if context == ROOT => None,
+            (Some(phase), Some(_)) => Some((context, *phase)),
+            // Back from the root within a callback of its own.
+            (None, Some(_)) => Some((context, worker.running.expect("a callback of an exchange"))),
+            (_, None) => return Status::BadArgument,
+        };
+        Status::Ok
+    })
+}
+
+/// Only the root calls out: an exchange may end before its answer comes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_http_call(
+    cluster: Octets,
+    cluster_size: usize,
+    headers: Octets,
+    headers_size: usize,
+    body: Octets,
+    body_size: usize,
+    _: Octets,
+    _: usize,
+    timeout: u32,
+    call: *mut u32,
+) -> Status {
+    let headers = Headers::packed(unsafe { octets(headers, headers_size) }.to_vec());
+    let header = |name| {
+        headers.get(name).map(|value| String::from_utf8(value.to_vec()).expect("a header value"))
+    };
+    assert_eq!(header(":method").as_deref(), Some("POST"));
+    assert_eq!(header(":path").as_deref(), Some("/"));
+    assert!(timeout > 0, "Envoy would wait for ever");
+    let callout = Callout {
+        cluster: unsafe { text(cluster, cluster_size) },
+        authority: header(":authority").expect("Envoy wants an authority"),
+        authorization: header("authorization").map(Secret),
+        body: unsafe { octets(body, body_size) }.to_vec(),
+        timeout: Duration::from_millis(timeout.into()),
+    };
+    let made = on_worker(|worker| {
+        assert_eq!(worker.current, None, "a callout of an exchange ends with it");
+        worker.proxy.lock().unwrap().call(&callout)
+    });
+    match made {
+        Some(number) => {
+            unsafe { *call = number };
+            Status::Ok
+        }
+        None => Status::BadArgument,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_continue_stream(_: StreamType) -> Status {
+    current(|record, _| record.resume());
+    Status::Ok
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_log(_: LogLevel, message: Octets, size: usize) -> Status {
     let line = unsafe { text(message, size) };
@@ -94,6 +158,9 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
 ) -> Status {
     let value = match buffer {
         BufferType::PluginConfiguration => on_worker(|worker| Some(worker.plugin.clone())),
+        BufferType::HttpCallResponseBody => {
+            on_worker(|worker| worker.answer.as_ref().map(|answer| answer.body.clone()))
+        }
         BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
             current(|record, phase| match (buffer, phase) {
                 (BufferType::HttpRequestBody, Phase::RequestBody)
@@ -133,6 +200,14 @@ unsafe extern "C" fn proxy_get_header_map_value(
     size: *mut usize,
 ) -> Status {
     let key = unsafe { text(key, key_size) };
+    if matches!(map, MapType::HttpCallResponseHeaders) {
+        // An answer that broke off has no headers.
+        let answered = on_worker(|worker| worker.answer.as_ref().map_or(0, |answer| answer.status));
+        return match answered {
+            0 => Status::NotFound,
+            status => unsafe { give(status.to_string().as_bytes(), data, size) },
+        };
+    }
     let find = |pairs: &mut Pairs| {
         let found = pairs.iter().find(|(name, _)| *name == key);
         found.map(|(_, value)| value.clone())
@@ -255,8 +330,7 @@ unsafe extern "C" fn proxy_send_local_response(
     });
     current(|record, phase| {
         assert!(matches!(phase, Phase::Request | Phase::Answer), "too late to answer: {phase:?}");
-        assert_eq!(record.reply, None, "Envoy hangs if it is told to answer twice");
-        record.reply = Some((status as u16, pairs.collect(), body.to_vec()));
+        record.answer_with(status as u16, pairs.collect(), body.to_vec());
     });
     Status::Ok
 }
@@ -335,10 +409,9 @@ macro_rules! never_called {
 }
 
 never_called! {
-    proxy_add_header_map_value proxy_close_stream proxy_continue_stream
-    proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
+    proxy_add_header_map_value proxy_close_stream proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
     proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send proxy_grpc_stream
-    proxy_get_status proxy_http_call proxy_record_metric proxy_register_shared_queue
-    proxy_resolve_shared_queue proxy_set_buffer_bytes proxy_set_effective_context
+    proxy_get_status proxy_record_metric proxy_register_shared_queue
+    proxy_resolve_shared_queue proxy_set_buffer_bytes
     proxy_set_header_map_pairs
 }

@@ -1,0 +1,105 @@
+//! One configuration of the filter on one worker thread.
+
+use std::rc::Rc;
+
+use log::{error, info};
+use podpin::config::Config;
+use podpin::filter::{Filter, Plugin};
+use podpin::host::{CallAnswer, CallId};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+
+use crate::callouts::Callouts;
+use crate::envoy::{Envoy, status};
+use crate::stream::{Refusal, Stream, Waiting};
+
+/// The root context.
+pub(crate) struct Root {
+    id: u32,
+    callouts: Rc<Callouts>,
+    waiting: Waiting,
+    running: Option<(Rc<Plugin>, Envoy)>,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            callouts: Rc::new(Callouts::new(id)),
+            waiting: Waiting::default(),
+            running: None,
+        }
+    }
+
+    fn start(&mut self, config: Config) -> bool {
+        let Ok(mut envoy) = Envoy::new(self.id, self.callouts.clone()) else {
+            error!("Envoy does not let metrics be defined");
+            return false;
+        };
+        info!("serving {} from {} replicas", config.workload, config.workload.replicas);
+        self.running = Some((Plugin::start(config, &mut envoy), envoy));
+        hostcalls::set_tick_period(Plugin::TICK).is_ok()
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let _here = self.callouts.in_root();
+        let Some((plugin, envoy)) = &mut self.running else { return };
+        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size);
+        let answer = CallAnswer {
+            status: status(MapType::HttpCallResponseHeaders),
+            body: body.ok().flatten().unwrap_or_default(),
+        };
+        for (stream, news) in plugin.on_answer(envoy, CallId(token), &answer) {
+            self.waiting.tell(stream, news);
+        }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        let callouts = self.callouts.clone();
+        let _here = callouts.in_root();
+        follow_log_level();
+        let octets = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
+        match Config::parse(&octets.ok().flatten().unwrap_or_default()) {
+            Ok(config) => self.start(config),
+            Err(mistakes) => {
+                error!("configuration refused: {mistakes}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let _here = self.callouts.in_root();
+        follow_log_level();
+        if let Some((plugin, envoy)) = &mut self.running {
+            plugin.tick(envoy);
+        }
+    }
+
+    /// Envoy never calls this: there is no queue. [`Callouts`] does.
+    fn on_queue_ready(&mut self, _: u32) {
+        self.callouts.send();
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let Some((plugin, envoy)) = &self.running else { return Some(Box::new(Refusal)) };
+        let filter = Filter::new(id, plugin.clone(), envoy.for_stream(id));
+        Some(Box::new(Stream::new(id, filter, self.waiting.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Logs what Envoy logs, also after its level was changed through the admin interface.
+fn follow_log_level() {
+    if let Ok(level) = hostcalls::get_log_level() {
+        proxy_wasm::set_log_level(level);
+    }
+}

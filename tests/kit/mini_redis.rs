@@ -1,0 +1,117 @@
+//! As much of Redis, behind as much of an HTTP front, as pins need: for tests in virtual time.
+
+use std::collections::BTreeMap;
+
+use podpin::host::{CallAnswer, Callout};
+use serde_json::{Value, json};
+
+/// How the HTTP front speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Front {
+    Webdis,
+    Upstash,
+}
+
+/// A Redis in memory.
+#[derive(Clone, Debug)]
+pub struct MiniRedis {
+    pub front: Front,
+    /// Values, and the millisecond at which each expires.
+    pub data: BTreeMap<String, (String, u64)>,
+    /// Every command so far.
+    pub commands: Vec<Vec<String>>,
+    /// What it answers instead of carrying out commands.
+    pub fault: Option<CallAnswer>,
+}
+
+impl MiniRedis {
+    pub fn new(front: Front) -> Self {
+        Self { front, data: BTreeMap::new(), commands: Vec::new(), fault: None }
+    }
+
+    /// The section `store` of a configuration that uses it.
+    pub fn store(&self) -> Value {
+        match self.front {
+            Front::Webdis => json!({
+                "kind": "redis", "cluster": "webdis", "user": "podpin", "password": "secret",
+            }),
+            Front::Upstash => json!({
+                "kind": "redis", "cluster": "upstash", "authority": "upstash.example",
+                "dialect": "upstash", "token": "secret",
+            }),
+        }
+    }
+
+    /// Answers a callout.
+    pub fn answer(&mut self, callout: &Callout, now: u64) -> CallAnswer {
+        let (cluster, authority, authorization) = match self.front {
+            Front::Webdis => ("webdis", "webdis", "Basic cG9kcGluOnNlY3JldA=="),
+            Front::Upstash => ("upstash", "upstash.example", "Bearer secret"),
+        };
+        assert_eq!((callout.cluster.as_str(), callout.authority.as_str()), (cluster, authority));
+        assert_eq!(callout.authorization.as_ref().unwrap().0, authorization);
+        let command: Vec<String> = match self.front {
+            Front::Webdis => std::str::from_utf8(&callout.body)
+                .expect("a path")
+                .split('/')
+                .map(percent_decoded)
+                .collect(),
+            Front::Upstash => serde_json::from_slice(&callout.body).expect("a list of strings"),
+        };
+        self.commands.push(command.clone());
+        if let Some(fault) = &self.fault {
+            return fault.clone();
+        }
+        let reply = self.execute(&command.iter().map(String::as_str).collect::<Vec<_>>(), now);
+        let body = match self.front {
+            Front::Webdis if reply == "OK" => json!({&command[0]: [true, reply]}),
+            Front::Webdis => json!({&command[0]: reply}),
+            Front::Upstash => json!({"result": reply}),
+        };
+        CallAnswer { status: 200, body: body.to_string().into_bytes() }
+    }
+
+    fn execute(&mut self, command: &[&str], now: u64) -> Value {
+        self.data.retain(|_, (_, expires)| *expires > now);
+        let expires = |seconds: &str| now + 1000 * seconds.parse::<u64>().expect("seconds");
+        match command {
+            ["SET", key, value, "EX", seconds, "NX"] => {
+                if self.data.contains_key(*key) {
+                    return Value::Null;
+                }
+                self.data.insert((*key).to_owned(), ((*value).to_owned(), expires(seconds)));
+                "OK".into()
+            }
+            ["GETEX", key, "EX", seconds] => match self.data.get_mut(*key) {
+                Some((value, expiry)) => {
+                    *expiry = expires(seconds);
+                    value.clone().into()
+                }
+                None => Value::Null,
+            },
+            ["GET", key] => {
+                self.data.get(*key).map_or(Value::Null, |(value, _)| value.clone().into())
+            }
+            ["EXPIRE", key, seconds] => match self.data.get_mut(*key) {
+                Some((_, expiry)) => {
+                    *expiry = expires(seconds);
+                    1.into()
+                }
+                None => 0.into(),
+            },
+            ["DEL", key] => u64::from(self.data.remove(*key).is_some()).into(),
+            _ => panic!("{command:?} is not a command that pins need"),
+        }
+    }
+}
+
+fn percent_decoded(part: &str) -> String {
+    let mut pieces = part.split('%');
+    let mut octets = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (hex, rest) = piece.split_at(2);
+        octets.push(u8::from_str_radix(hex, 16).expect("two hex digits"));
+        octets.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(octets).expect("UTF-8")
+}
