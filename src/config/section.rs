@@ -191,7 +191,6 @@ impl<'m> Section<'m> {
     }
 
     pub(super) fn finish(mut self) {
-        self.known.sort_unstable();
         let known = self.known.join(", ");
         for key in std::mem::take(&mut self.left).keys() {
             self.wrong(key, format_args!("unknown key; known here are {known}"));
