@@ -9,16 +9,27 @@ mod table;
 mod untouched;
 
 use kit::bootstrap::Bootstrap;
-use kit::driver::Scene;
 use kit::pods::App;
-use kit::setup::{RealEnvoy, Setup};
+use kit::setup::Setup;
 
 mod scenarios {
-    kit::each_scenario!(super::driver);
-}
+    mod shared_data {
+        kit::each_scenario!(kit::setup::RealEnvoy::start);
+    }
 
-fn driver(scene: Scene) -> RealEnvoy {
-    RealEnvoy::start(scene)
+    mod webdis {
+        fn driver(scene: kit::driver::Scene) -> kit::setup::RealEnvoy {
+            kit::setup::RealEnvoy::with_redis(scene, kit::mini_redis::Front::Webdis)
+        }
+        kit::each_scenario!(driver);
+    }
+
+    mod upstash {
+        fn driver(scene: kit::driver::Scene) -> kit::setup::RealEnvoy {
+            kit::setup::RealEnvoy::with_redis(scene, kit::mini_redis::Front::Upstash)
+        }
+        kit::each_scenario!(driver);
+    }
 }
 
 /// The main example with MCP servers behind it.

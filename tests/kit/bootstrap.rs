@@ -14,6 +14,7 @@ pub const LISTENER: u16 = 10000;
 pub const ADMIN: u16 = 9901;
 pub const DNS: u16 = 10053;
 pub const POD: u16 = 8080;
+pub const WEBDIS: u16 = 7379;
 
 impl Bootstrap {
     /// Reads `envoy/<file>`.
@@ -66,6 +67,24 @@ impl Bootstrap {
             *text = plugin.to_string().into();
         }
         self
+    }
+
+    /// Takes over the store of another example, and the clusters that this one does not have.
+    pub fn take_store(&mut self, mut other: Bootstrap) {
+        let mut store = Value::Null;
+        other = other.plugin(|plugin| store = plugin["store"].take());
+        *self = self.clone().plugin(|plugin| plugin["store"] = store);
+        let clusters = |bootstrap: &Bootstrap| {
+            let clusters = bootstrap.0["static_resources"]["clusters"].as_array().cloned();
+            clusters.expect("a list of clusters")
+        };
+        let mut all = clusters(self);
+        for cluster in clusters(&other) {
+            if !all.iter().any(|known| known["name"] == cluster["name"]) {
+                all.push(cluster);
+            }
+        }
+        self.0["static_resources"]["clusters"] = all.into();
     }
 
     /// Leaves the filter out.

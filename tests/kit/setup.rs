@@ -1,9 +1,9 @@
 //! Pods, their DNS and an Envoy in front of them, and the driver of scenarios on these.
 
+use std::any::Any;
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::bootstrap::{self, Bootstrap};
@@ -11,7 +11,10 @@ use crate::client::{Ask, Got};
 use crate::dns::{Dns, any_port, pod_ip};
 use crate::driver::{Driver, Scene};
 use crate::envoy::Envoy;
+use crate::link::Link;
+use crate::mini_redis::Front;
 use crate::pods::{App, Pods};
+use crate::redis::{Redis, Upstash, Webdis};
 use crate::wait::until;
 
 /// Three pods behind an Envoy.
@@ -47,6 +50,69 @@ impl Setup {
     }
 }
 
+/// Three pods and a Redis, for any number of Envoys.
+pub struct SharedSetup {
+    pub pods: Pods,
+    pub dns: Dns,
+    pub redis: Redis,
+    pub front: RedisFront,
+    /// Between the Envoys and the front.
+    pub link: Link,
+}
+
+/// The HTTP front of a Redis.
+pub enum RedisFront {
+    Webdis(Webdis),
+    Upstash(Upstash),
+}
+
+impl SharedSetup {
+    pub async fn start(front: Front, app: App) -> Result<Self> {
+        let pods = Pods::start(3, None, app).await?;
+        let ips: Vec<_> = (0..3).map(pod_ip).collect();
+        let dns = Dns::start(any_port(), &ips).await?;
+        let redis = Redis::start().await?;
+        let (front, address) = match front {
+            Front::Webdis => {
+                let webdis = Webdis::start(&redis, None).await?;
+                let address = webdis.address;
+                (RedisFront::Webdis(webdis), address)
+            }
+            Front::Upstash => {
+                let upstash = Upstash::start(&redis).await?;
+                let address = upstash.address;
+                (RedisFront::Upstash(upstash), address)
+            }
+        };
+        let link = Link::to(address).await?;
+        Ok(Self { pods, dns, redis, front, link })
+    }
+
+    /// The example for a Redis, with this one.
+    pub fn bootstrap(&self) -> Result<Bootstrap> {
+        let example = on_free_ports("redis.yaml", &self.pods, &self.dns)?;
+        let example = example.port(bootstrap::WEBDIS, self.link.address.port());
+        Ok(example.plugin(|plugin| {
+            let store = &mut plugin["store"];
+            match self.front {
+                RedisFront::Webdis(_) => {
+                    store["user"] = "podpin".into();
+                    store["password"] = "secret".into();
+                }
+                RedisFront::Upstash(_) => {
+                    store["dialect"] = "upstash".into();
+                    store["token"] = "secret".into();
+                }
+            }
+        }))
+    }
+
+    /// One more Envoy.
+    pub async fn envoy(&self) -> Result<Envoy> {
+        Envoy::start(&self.bootstrap()?).await
+    }
+}
+
 /// An example that listens on free ports, and finds these pods by this DNS.
 pub fn on_free_ports(example: &str, pods: &Pods, dns: &Dns) -> Result<Bootstrap> {
     Ok(Bootstrap::example(example)?
@@ -58,41 +124,68 @@ pub fn on_free_ports(example: &str, pods: &Pods, dns: &Dns) -> Result<Bootstrap>
 
 /// A [`Driver`] of a real Envoy.
 pub struct RealEnvoy {
-    setup: Setup,
+    envoy: Envoy,
+    pods: Pods,
     http: reqwest::Client,
     requests: usize,
     runtime: Runtime,
+    _others: Box<dyn Any>,
 }
 
 impl RealEnvoy {
     /// Runs the example that steers as the scene wants.
     pub fn start(scene: Scene) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let mut plugin = serde_json::json!({"workload": {}});
-        (scene.configure)(&mut plugin);
-        let example = match plugin["steer"].as_str() {
-            Some("dynamic_host") => "dynamic-host.yaml",
-            _ => "envoy.yaml",
-        };
-        let change =
-            |bootstrap: Bootstrap| bootstrap.plugin(|value: &mut Value| (scene.configure)(value));
-        let setup = runtime.block_on(Setup::start(example, scene.pods, change));
-        let setup = setup.expect("the set-up starts");
-        Self { setup, http: reqwest::Client::new(), requests: 0, runtime }
+        let change = |example: Bootstrap| example.plugin(scene.configure);
+        let setup = runtime.block_on(Setup::start(example_of(scene), scene.pods, change));
+        let Setup { envoy, dns, pods } = setup.expect("the set-up starts");
+        Self::with(envoy, pods, runtime, dns)
+    }
+
+    /// The same with pins in a Redis.
+    pub fn with_redis(scene: Scene, front: Front) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (setup, envoy) = runtime
+            .block_on(async {
+                let setup = SharedSetup::start(front, scene.pods).await?;
+                // The filter and the cluster of the Redis, in the example that steers as wanted.
+                let redis = setup.bootstrap()?;
+                let mut example = on_free_ports(example_of(scene), &setup.pods, &setup.dns)?;
+                example.take_store(redis);
+                let envoy = Envoy::start(&example.plugin(scene.configure)).await?;
+                anyhow::Ok((setup, envoy))
+            })
+            .expect("the set-up starts");
+        let SharedSetup { pods, dns, redis, front, link } = setup;
+        Self::with(envoy, pods, runtime, (dns, redis, front, link))
+    }
+
+    fn with(envoy: Envoy, pods: Pods, runtime: Runtime, others: impl Any) -> Self {
+        let http = reqwest::Client::new();
+        Self { envoy, pods, http, requests: 0, runtime, _others: Box::new(others) }
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Got> {
-        self.setup.pods.take_seen();
+        self.pods.take_seen();
         let is_get = ask.method == http::Method::GET;
         let ask = ask.header("host", "mcp.example");
-        let answer = ask.send(&self.http, &self.setup.envoy.url("")).await?;
+        let answer = ask.send(&self.http, &self.envoy.url("")).await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = match is_get && status.is_success() {
             true => Vec::new(),
             false => answer.bytes().await?.to_vec(),
         };
-        let pod = self.setup.pods.take_seen().pop();
+        let pod = self.pods.take_seen().pop();
         Ok(Got { status, headers, body, pod })
+    }
+}
+
+fn example_of(scene: Scene) -> &'static str {
+    let mut plugin = serde_json::json!({"workload": {}});
+    (scene.configure)(&mut plugin);
+    match plugin["steer"].as_str() {
+        Some("dynamic_host") => "dynamic-host.yaml",
+        _ => "envoy.yaml",
     }
 }
 
@@ -103,15 +196,15 @@ impl Driver for RealEnvoy {
     }
 
     fn restart(&mut self, ordinal: usize) {
-        self.runtime.block_on(self.setup.pods.restart(ordinal)).expect("the pod comes back");
+        self.runtime.block_on(self.pods.restart(ordinal)).expect("the pod comes back");
     }
 
     fn counter(&mut self, name: &str) -> u64 {
-        self.runtime.block_on(self.setup.envoy.counter(name))
+        self.runtime.block_on(self.envoy.counter(name))
     }
 
     fn noted(&mut self) -> (String, String) {
-        let envoy = &self.setup.envoy;
+        let envoy = &self.envoy;
         // Envoy writes a record when the exchange is over, and the file a little later.
         let line = self.runtime.block_on(until("the access log", || async {
             envoy.access_log().lines().nth(self.requests - 1).map(str::to_owned)
