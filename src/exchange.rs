@@ -233,6 +233,10 @@ impl Exchange {
             (Self::Steered { key, ends }, Event::Answered(answer)) => {
                 Self::answered(key, ends, answer)
             }
+            // The proxy has answered by itself, of a time-out say, what still waited.
+            (Self::Placing | Self::Looking { .. }, Event::Answered(_)) => {
+                (Self::Over, Verdict::pass())
+            }
             (Self::Binding { key, media }, Event::Stored(binding)) => {
                 Self::stored(key, media, binding)
             }

@@ -125,7 +125,7 @@ impl<H: Host> Filter<H> {
     pub fn on_answer_headers(&mut self) -> Flow {
         let answer = match self.exchange {
             Exchange::Opening { .. } => self.opening_answer(),
-            Exchange::Steered { .. } => self.steered_answer(),
+            Exchange::Steered { .. } | Exchange::Looking { .. } => self.steered_answer(),
             _ => return Flow::Continue,
         };
         self.settle(Event::Answered(answer), &Head::default())

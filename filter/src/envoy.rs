@@ -1,7 +1,7 @@
 //! [`Host`] by proxy-wasm host calls.
 //!
-//! Only calls that take octets are made: the SDK's getters of strings panic on a header value
-//! that is not UTF-8, which any client can send.
+//! The SDK's own calls are made where no exchange matters to their outcome, those of
+//! [`crate::hostcalls`] elsewhere.
 
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
@@ -13,11 +13,11 @@ use podpin::host::{
 use podpin::metrics::Metric;
 use podpin::pin::Timestamp;
 use podpin::reply::Reply;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+use proxy_wasm::hostcalls as sdk;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status, StreamType};
 
 use crate::callouts::Callouts;
-use crate::header_block::headers;
+use crate::hostcalls;
 
 /// No key has this version: Envoy counts them up from 1, over all keys together. Since a write
 /// that expects another version fails if the key exists, and only then, expecting this one
@@ -35,7 +35,7 @@ pub(crate) struct Envoy {
 
 impl Envoy {
     pub(crate) fn new(root: u32, callouts: Rc<Callouts>) -> Result<Self, Status> {
-        let define = |metric: Metric| hostcalls::define_metric(MetricType::Counter, metric.name());
+        let define = |metric: Metric| sdk::define_metric(MetricType::Counter, metric.name());
         let metrics = Metric::ALL.into_iter().map(define).collect::<Result<_, _>>()?;
         Ok(Self { context: root, callouts, metrics })
     }
@@ -47,23 +47,20 @@ impl Envoy {
 
 /// The status in a map of headers; 0 if there is none.
 pub(crate) fn status(map: MapType) -> u16 {
-    let value = hostcalls::get_map_value_bytes(map, ":status").ok().flatten().unwrap_or_default();
+    let value = hostcalls::header(map, ":status").unwrap_or_default();
     std::str::from_utf8(&value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 /// Answers the request at hand.
 pub(crate) fn reply(reply: &Reply) {
-    let seconds = reply.retry_after.map(|seconds| seconds.to_string());
-    let mut headers = vec![("content-type", "application/json")];
-    headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
-    // There is no way to answer if this is refused, and Envoy never does.
-    let _ =
-        hostcalls::send_http_response(reply.status.into(), headers, Some(reply.body.as_bytes()));
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    headers.extend(reply.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+    hostcalls::reply(reply.status, &headers.into_iter().collect(), reply.body.as_bytes());
 }
 
 impl SharedData for Envoy {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
-        let (value, version) = hostcalls::get_shared_data(key).ok()?;
+        let (value, version) = sdk::get_shared_data(key).ok()?;
         Some((value.unwrap_or_default(), Version(version?)))
     }
 
@@ -74,17 +71,17 @@ impl SharedData for Envoy {
         expected: Option<Version>,
     ) -> Result<(), Overtaken> {
         let Version(expected) = expected.unwrap_or(Version(NEVER));
-        hostcalls::set_shared_data(key, Some(value), Some(expected)).map_err(|_| Overtaken)
+        sdk::set_shared_data(key, Some(value), Some(expected)).map_err(|_| Overtaken)
     }
 }
 
 impl Host for Envoy {
     fn request_headers(&self) -> Headers {
-        headers(MapType::HttpRequestHeaders)
+        hostcalls::headers(MapType::HttpRequestHeaders)
     }
 
     fn answer_headers(&self) -> Headers {
-        headers(MapType::HttpResponseHeaders)
+        hostcalls::headers(MapType::HttpResponseHeaders)
     }
 
     fn answer_status(&self) -> u16 {
@@ -96,30 +93,29 @@ impl Host for Envoy {
             Direction::Request => BufferType::HttpRequestBody,
             Direction::Answer => BufferType::HttpResponseBody,
         };
-        hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
+        hostcalls::buffer(buffer, size).unwrap_or_default()
     }
 
     fn set_request_header(&mut self, name: &str, value: &[u8]) {
-        // Also makes Envoy choose the route anew, as for every module of this ABI version.
-        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+        hostcalls::set_header(MapType::HttpRequestHeaders, name, value);
     }
 
     fn remove_request_header(&mut self, name: &str) {
-        let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+        hostcalls::remove_header(MapType::HttpRequestHeaders, name);
     }
 
     fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
         // Envoy, "Wasm", foreign function set_envoy_filter_state: a protobuf message of path,
         // value and span; the default span is this filter chain.
         let argument = [field(1, key), field(2, value)].concat();
-        match hostcalls::call_foreign_function("set_envoy_filter_state", Some(&argument)) {
+        match sdk::call_foreign_function("set_envoy_filter_state", Some(&argument)) {
             Ok(_) => Ok(()),
             Err(_) => Err(Refused),
         }
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
-        let _ = hostcalls::set_property(vec![note.name()], Some(value.as_bytes()));
+        hostcalls::set_property(note.name(), value);
     }
 
     fn reply(&mut self, answer: &Reply) {
@@ -127,10 +123,10 @@ impl Host for Envoy {
     }
 
     fn resume(&mut self, direction: Direction) {
-        let _ = match direction {
-            Direction::Request => hostcalls::resume_http_request(),
-            Direction::Answer => hostcalls::resume_http_response(),
-        };
+        hostcalls::resume(match direction {
+            Direction::Request => StreamType::HttpRequest,
+            Direction::Answer => StreamType::HttpResponse,
+        });
     }
 
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
@@ -138,15 +134,15 @@ impl Host for Envoy {
     }
 
     fn answered_by_pod(&self) -> bool {
-        property(&["response", "code_details"]).as_deref() == Some(b"via_upstream")
+        hostcalls::property("response\0code_details").as_deref() == Some(b"via_upstream")
     }
 
     fn pod_address(&self) -> Option<Vec<u8>> {
-        property(&["upstream", "address"])
+        hostcalls::property("upstream\0address")
     }
 
     fn now(&self) -> Timestamp {
-        let now = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
+        let now = sdk::get_current_time().unwrap_or(UNIX_EPOCH);
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(since.as_millis().try_into().unwrap_or(u64::MAX))
     }
@@ -157,13 +153,9 @@ impl Host for Envoy {
 
     fn count(&mut self, metric: Metric) {
         if let Some(id) = self.metrics.get(metric as usize) {
-            let _ = hostcalls::increment_metric(*id, 1);
+            let _ = sdk::increment_metric(*id, 1);
         }
     }
-}
-
-fn property(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
 /// A protobuf field of type string.

@@ -4,7 +4,7 @@
 
 mod callouts;
 mod envoy;
-mod header_block;
+mod hostcalls;
 mod root;
 mod stream;
 

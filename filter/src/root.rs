@@ -6,12 +6,13 @@ use log::{error, info};
 use podpin::config::Config;
 use podpin::filter::{Filter, Plugin};
 use podpin::host::{CallAnswer, CallId};
-use proxy_wasm::hostcalls;
+use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 
 use crate::callouts::Callouts;
 use crate::envoy::{Envoy, status};
+use crate::hostcalls;
 use crate::stream::{Refusal, Stream, Waiting};
 
 /// The root context.
@@ -39,7 +40,7 @@ impl Root {
         };
         info!("serving {} from {} replicas", config.workload, config.workload.replicas);
         self.running = Some((Plugin::start(config, &mut envoy), envoy));
-        hostcalls::set_tick_period(Plugin::TICK).is_ok()
+        sdk::set_tick_period(Plugin::TICK).is_ok()
     }
 }
 
@@ -47,10 +48,10 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let _here = self.callouts.in_root();
         let Some((plugin, envoy)) = &mut self.running else { return };
-        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, body_size);
         let answer = CallAnswer {
             status: status(MapType::HttpCallResponseHeaders),
-            body: body.ok().flatten().unwrap_or_default(),
+            body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
+                .unwrap_or_default(),
         };
         for (stream, news) in plugin.on_answer(envoy, CallId(token), &answer) {
             self.waiting.tell(stream, news);
@@ -63,8 +64,8 @@ impl RootContext for Root {
         let callouts = self.callouts.clone();
         let _here = callouts.in_root();
         follow_log_level();
-        let octets = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
-        match Config::parse(&octets.ok().flatten().unwrap_or_default()) {
+        let octets = hostcalls::buffer(BufferType::PluginConfiguration, usize::MAX);
+        match Config::parse(&octets.unwrap_or_default()) {
             Ok(config) => self.start(config),
             Err(mistakes) => {
                 error!("configuration refused: {mistakes}");
@@ -99,7 +100,7 @@ impl RootContext for Root {
 
 /// Logs what Envoy logs, also after its level was changed through the admin interface.
 fn follow_log_level() {
-    if let Ok(level) = hostcalls::get_log_level() {
+    if let Ok(level) = sdk::get_log_level() {
         proxy_wasm::set_log_level(level);
     }
 }

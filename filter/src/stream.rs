@@ -17,7 +17,9 @@ use crate::envoy::{self, Envoy};
 /// Exchanges that wait for an answer to a callout, by their context ids. The SDK owns the contexts
 /// and shows each only to its own callbacks, but the answer comes to the root.
 #[derive(Clone, Default)]
-pub(crate) struct Waiting(Rc<RefCell<BTreeMap<u32, Rc<RefCell<Filter<Envoy>>>>>>);
+pub(crate) struct Waiting(Rc<RefCell<BTreeMap<u32, SharedFilter>>>);
+
+type SharedFilter = Rc<RefCell<Filter<Envoy>>>;
 
 impl Waiting {
     /// Tells an exchange its news, if it still waits. Runs in a callback of the root.
@@ -33,7 +35,7 @@ impl Waiting {
 /// The context of one exchange.
 pub(crate) struct Stream {
     id: u32,
-    filter: Rc<RefCell<Filter<Envoy>>>,
+    filter: SharedFilter,
     waiting: Waiting,
 }
 

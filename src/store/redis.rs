@@ -65,7 +65,7 @@ impl Dialect {
         }
     }
 
-    fn error<'a>(self, body: &'a serde_json::Map<String, Value>) -> Option<&'a str> {
+    fn error(self, body: &serde_json::Map<String, Value>) -> Option<&str> {
         match self {
             Self::Upstash => body.get("error")?.as_str(),
             Self::Webdis => match body.values().next()?.as_array()?.as_slice() {

@@ -4,6 +4,7 @@ mod configuration;
 mod demo;
 mod load;
 mod malformed;
+mod redis;
 mod streams;
 mod table;
 mod untouched;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Response;
 use kit::client::Ask;
+use kit::envoy::Envoy;
 use kit::pods::{App, Seen};
 use kit::setup::Setup;
 use serde_json::json;
@@ -14,7 +15,7 @@ const ABANDONED: u64 = 200_000;
 const LANES: u64 = 16;
 
 /// Opens sessions by the thousand: real servers would keep each in their own memory.
-fn opens_and_forgets(seen: &Seen) -> Response<String> {
+pub(crate) fn opens_and_forgets(seen: &Seen) -> Response<String> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let response = Response::builder().header("content-type", "application/json");
     let response = match seen.headers.contains_key("mcp-session-id") {
@@ -27,9 +28,9 @@ fn opens_and_forgets(seen: &Seen) -> Response<String> {
     response.body(r#"{"jsonrpc":"2.0","id":0,"result":{}}"#.to_owned()).unwrap()
 }
 
-async fn abandon(setup: &Setup, sessions: u64) {
+pub(crate) async fn abandon(envoy: &Envoy, sessions: u64) {
     let lanes = (0..LANES).map(|_| {
-        let origin = setup.envoy.url("");
+        let origin = envoy.url("");
         tokio::spawn(async move {
             let http = reqwest::Client::new();
             for _ in 0..sessions / LANES {
@@ -73,7 +74,7 @@ async fn abandoned_sessions_cost_bounded_memory_and_spare_those_in_use() {
 
     let mut resident = Vec::new();
     for _ in 0..10 {
-        abandon(&setup, ABANDONED / 10).await;
+        abandon(&setup.envoy, ABANDONED / 10).await;
         setup.pods.take_seen();
         resident.push(setup.envoy.resident_kb());
     }

@@ -1,5 +1,7 @@
 //! MCP clients: the SDK's, and one that sends whatever it is told.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rmcp::model::{CallToolRequestParams, CustomNotification};
@@ -105,8 +107,11 @@ impl Ask {
 
     /// A call of a tool without arguments.
     pub fn tool(name: &str) -> Self {
+        // A session may have only one request of an id at a time.
+        static ID: AtomicU32 = AtomicU32::new(1);
+        let id = ID.fetch_add(1, Ordering::Relaxed);
         let params = json!({"name": name, "arguments": {}});
-        Self::post(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+        Self::post(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}))
     }
 
     pub fn get() -> Self {
