@@ -165,6 +165,8 @@ pub enum Decision {
     IdTaken,
     /// The answer opened no session.
     NotBound,
+    /// The answer names a session by an id that breaks the rules, so it cannot be used.
+    BadIdOfPod,
     /// The answer was an error after all; the session is not bound.
     Undone,
     /// The pod ended the session as asked.
@@ -199,6 +201,7 @@ impl Decision {
             Self::Bound => Metric::Bound,
             Self::IdTaken => Metric::IdTaken,
             Self::NotBound => Metric::NotBound,
+            Self::BadIdOfPod => Metric::BadIdOfPod,
             Self::Undone => Metric::Undone,
             Self::Ended => Metric::Ended,
             Self::EndRefused => Metric::EndRefused,
@@ -297,12 +300,14 @@ impl Exchange {
     /// Only a success that names a session opens one. A failure may carry a fresh id that no
     /// session has, and so may the answer to another method.
     fn opened(pod: Ordinal, opens: Opens, answer: Answer) -> (Self, Verdict) {
-        match answer.session {
-            Some(Ok(key)) if answer.succeeded() && opens != Opens::No => {
+        let opened = answer.succeeded() && opens != Opens::No;
+        match answer.session.filter(|_| opened) {
+            Some(Ok(key)) => {
                 let media = answer.media;
                 (Self::Binding { key, media }, Verdict::next(Act::Bind(key, pod)))
             }
-            _ => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
+            Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
+            None => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::{Level, log, warn};
+use log::{Level, log, log_enabled, warn};
 
 use crate::config::Config;
 use crate::exchange::{Act, Answer, Decision, Event, Exchange, Verdict};
@@ -25,13 +25,15 @@ use crate::workload::Ordinal;
 pub struct Plugin {
     config: Config,
     store: Store,
-    /// Open GET streams and their sessions.
-    streams: RefCell<BTreeMap<u32, SessionKey>>,
-    /// When those sessions were last noted as in use.
-    noted: Cell<Timestamp>,
+    /// Exchanges that went to the pod of their session and are not over: the session of each, and
+    /// when it was last noted as in use.
+    running: RefCell<BTreeMap<u32, (SessionKey, Timestamp)>>,
     /// The time of the last tick: a clock that costs nothing to read.
     ticked: Cell<Timestamp>,
 }
+
+/// A tick notes at most so many sessions as in use, lest they all go to the store at once.
+const NOTED_A_TICK: usize = 500;
 
 /// The filter at work on one HTTP exchange.
 #[derive(Debug)]
@@ -42,16 +44,11 @@ pub struct Filter<H> {
     exchange: Exchange,
     /// The pod that the request was sent to.
     pod: Option<Ordinal>,
-    /// The session that the request belongs to, and since when.
-    session: Option<(SessionKey, Timestamp)>,
 }
 
 // === impl Plugin ===
 
 impl Plugin {
-    /// How often [`Plugin::tick`] is to be called.
-    pub const TICK: Duration = Duration::from_secs(1);
-
     /// Begins to serve a workload.
     pub fn start(config: Config, host: &mut impl Host) -> Rc<Self> {
         for key in &config.without_effect {
@@ -59,13 +56,7 @@ impl Plugin {
         }
         let store = Store::open(&config, host);
         let now = host.now();
-        Rc::new(Self {
-            config,
-            store,
-            streams: RefCell::default(),
-            noted: Cell::new(now),
-            ticked: Cell::new(now),
-        })
+        Rc::new(Self { config, store, running: RefCell::default(), ticked: Cell::new(now) })
     }
 
     /// An answer to a callout came. Says which exchanges are to be told what by
@@ -79,15 +70,21 @@ impl Plugin {
         self.store.on_answer(host, call, answer)
     }
 
-    /// Keeps the sessions of open streams from idling out.
+    /// How often [`Plugin::tick`] is to be called.
+    pub fn tick_period(&self) -> Duration {
+        (self.config.lifetime.idle_timeout / 20).min(Duration::from_secs(1))
+    }
+
+    /// Keeps sessions from idling out while an exchange of theirs runs, however long.
     pub fn tick(&self, host: &mut impl Host) {
         let now = host.now();
         self.ticked.set(now);
-        if self.config.lifetime.wants_refresh(self.noted.get(), now) {
-            self.noted.set(now);
-            for key in self.streams.borrow().values() {
-                self.store.touch(host, key, now);
-            }
+        let lifetime = &self.config.lifetime;
+        let mut running = self.running.borrow_mut();
+        let due = running.values_mut().filter(|(_, noted)| lifetime.wants_refresh(*noted, now));
+        for (key, noted) in due.take(NOTED_A_TICK) {
+            *noted = now;
+            self.store.touch(host, key, now);
         }
     }
 }
@@ -97,7 +94,7 @@ impl Plugin {
 impl<H: Host> Filter<H> {
     /// A filter for the exchange that the proxy calls `id`.
     pub fn new(id: u32, plugin: Rc<Plugin>, host: H) -> Self {
-        Self { host, id, plugin, exchange: Exchange::default(), pod: None, session: None }
+        Self { host, id, plugin, exchange: Exchange::default(), pod: None }
     }
 
     /// The request's headers came.
@@ -160,15 +157,9 @@ impl<H: Host> Filter<H> {
 
     /// The exchange is over, one way or another.
     pub fn on_end(&mut self) {
-        let plugin = &self.plugin;
+        self.plugin.running.borrow_mut().remove(&self.id);
         if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
-            plugin.store.leave(self.id);
-        }
-        let Some((key, since)) = self.session.take() else { return };
-        plugin.streams.borrow_mut().remove(&self.id);
-        if plugin.config.lifetime.wants_refresh(since, plugin.ticked.get()) {
-            let now = self.host.now();
-            plugin.store.touch(&mut self.host, &key, now);
+            self.plugin.store.leave(self.id);
         }
     }
 
@@ -242,10 +233,8 @@ impl<H: Host> Filter<H> {
         self.pod = Some(pod);
         self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
         if let Exchange::Steered { key, .. } = self.exchange {
-            self.session = Some((key, plugin.ticked.get()));
-            if head.method == b"GET" {
-                plugin.streams.borrow_mut().insert(self.id, key);
-            }
+            let running = (key, plugin.ticked.get());
+            plugin.running.borrow_mut().insert(self.id, running);
         }
         Ok(())
     }
@@ -286,8 +275,7 @@ impl<H: Host> Filter<H> {
     /// Forgets the session if so decided, and tells counters, access log and log.
     fn conclude(&mut self, verdict: &Verdict) {
         if let (true, Some(key)) = (verdict.forget, &verdict.session) {
-            self.session = None;
-            self.plugin.streams.borrow_mut().remove(&self.id);
+            self.plugin.running.borrow_mut().remove(&self.id);
             let now = self.host.now();
             self.plugin.store.unbind(&mut self.host, key, now);
         }
@@ -297,16 +285,15 @@ impl<H: Host> Filter<H> {
         self.host.count(decision.metric());
         self.host.annotate(Note::Decision, decision.name());
         let level = match decision {
-            Decision::SteeringRefused | Decision::IdTaken => Level::Warn,
+            Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
             Decision::Lost => Level::Info,
             _ => Level::Debug,
         };
-        let workload = &self.plugin.config.workload;
-        match (verdict.session, self.pod.map(|pod| workload.pod(pod))) {
-            (Some(key), Some(pod)) => log!(level, "{}: session {key}, pod {pod}", decision.name()),
-            (Some(key), None) => log!(level, "{}: session {key}", decision.name()),
-            (None, Some(pod)) => log!(level, "{}: pod {pod}", decision.name()),
-            (None, None) => log!(level, "{}", decision.name()),
+        if log_enabled!(level) {
+            let session = verdict.session.map(|key| format!(" session {key}")).unwrap_or_default();
+            let pod = self.pod.map(|pod| self.plugin.config.workload.pod(pod));
+            let pod = pod.map(|pod| format!(" pod {pod}")).unwrap_or_default();
+            log!(level, "{}:{session}{pod}", decision.name());
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Metric {
     IdTaken,
     /// Placed requests whose answer opened no session.
     NotBound,
+    /// Sessions not bound because the pod gave out an id that breaks the rules.
+    BadIdOfPod,
     /// Bindings undone because the answer turned out to be a JSON-RPC error.
     Undone,
     /// Sessions ended by a DELETE that the pod accepted.
@@ -59,7 +61,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in the order of their values.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -73,6 +75,7 @@ impl Metric {
         Self::Bound,
         Self::IdTaken,
         Self::NotBound,
+        Self::BadIdOfPod,
         Self::Undone,
         Self::Ended,
         Self::EndRefused,
@@ -103,6 +106,7 @@ impl Metric {
             Self::Bound => "podpin_bound_total",
             Self::IdTaken => "podpin_id_taken_total",
             Self::NotBound => "podpin_not_bound_total",
+            Self::BadIdOfPod => "podpin_bad_id_of_pod_total",
             Self::Undone => "podpin_undone_total",
             Self::Ended => "podpin_ended_total",
             Self::EndRefused => "podpin_end_refused_total",

@@ -80,11 +80,6 @@ impl Scope {
         Self { name, absorbed: Sha256::new().chain_update(block) }
     }
 
-    /// The name it was made with.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The key of a session of this workload: SHA-256 over one 64-octet block that holds the
     /// SHA-256 of the scope's name and zeros, then the id; the first 128 bits of it.
     pub fn key(&self, id: SessionId<'_>) -> SessionKey {

@@ -19,9 +19,9 @@ use proxy_wasm::types::{BufferType, MapType, MetricType, Status, StreamType};
 use crate::callouts::Callouts;
 use crate::hostcalls;
 
-/// No key has this version: Envoy counts them up from 1, over all keys together. Since a write
-/// that expects another version fails if the key exists, and only then, expecting this one
-/// creates a key or fails.
+/// No key has this version: Envoy counts them up from 1, over all keys together, and four billion
+/// writes to one key between two looks at it do not happen. Since a write that expects another
+/// version fails if the key exists, and only then, expecting this one creates a key or fails.
 const NEVER: u32 = u32::MAX;
 
 /// The proxy around this module, as one of its contexts sees it.

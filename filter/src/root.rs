@@ -39,8 +39,10 @@ impl Root {
             return false;
         };
         info!("serving {} from {} replicas", config.workload, config.workload.replicas);
-        self.running = Some((Plugin::start(config, &mut envoy), envoy));
-        sdk::set_tick_period(Plugin::TICK).is_ok()
+        let plugin = Plugin::start(config, &mut envoy);
+        let ticking = sdk::set_tick_period(plugin.tick_period()).is_ok();
+        self.running = Some((plugin, envoy));
+        ticking
     }
 }
 

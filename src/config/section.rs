@@ -21,11 +21,6 @@ impl Mistakes {
         self.0.push(format!("{path}: {wrong}"));
     }
 
-    /// Each mistake, with the key it is about.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::redis::Dialect;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -127,6 +128,107 @@ fn each_mistake_is_named_with_its_key_and_value() {
     }
 }
 
+fn with_store(store: Value) -> Value {
+    let mut config = whole_config();
+    config["store"] = store;
+    config
+}
+
+#[test]
+fn a_redis_needs_its_cluster_only() {
+    let config = parse(&with_store(json!({"kind": "redis", "cluster": "webdis"})));
+    let redis = config.store.redis.expect("a Redis");
+    assert_eq!((redis.cluster.as_str(), redis.authority.as_str()), ("webdis", "webdis"));
+    assert_eq!((redis.timeout, redis.key_prefix.as_str()), (Duration::from_millis(250), "podpin:"));
+    assert_eq!((redis.dialect, redis.on_error), (Dialect::Webdis, OnError::Fail));
+    assert_eq!((redis.authorization, config.store.capacity), (None, 65_536));
+}
+
+#[test]
+fn credentials_become_a_header_and_are_shown_nowhere() {
+    for (store, wanted) in [
+        (
+            json!({"kind": "redis", "cluster": "a", "user": "Aladdin", "password": "open sesame"}),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        ),
+        (
+            json!({"kind": "redis", "cluster": "a", "dialect": "upstash", "token": "secret"}),
+            "Bearer secret",
+        ),
+    ] {
+        let config = parse(&with_store(store));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("sesame") && !shown.contains(wanted), "{shown}");
+        assert_eq!(config.store.redis.unwrap().authorization.unwrap().0, wanted);
+    }
+}
+
+#[test]
+fn each_mistake_about_a_redis_is_named() {
+    let redis = |more: Value| {
+        let mut store = json!({"kind": "redis", "cluster": "webdis"});
+        store.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        mistakes(&with_store(store))
+    };
+    let known = "known here are kind, capacity";
+    for (found, wanted) in [
+        (mistakes(&with_store(json!({"kind": "redis"}))), "store.cluster: missing".to_owned()),
+        (
+            mistakes(&with_store(json!({"cluster": "webdis"}))),
+            format!("store.cluster: unknown key; {known}"),
+        ),
+        (
+            redis(json!({"cluster": ""})),
+            "store.cluster: \"\" is not 1 to 256 octets of visible ASCII".to_owned(),
+        ),
+        (
+            redis(json!({"authority": "a b"})),
+            "store.authority: \"a b\" is not 1 to 256 octets of visible ASCII".to_owned(),
+        ),
+        (
+            redis(json!({"timeout": 250})),
+            "store.timeout: 250 is not a duration such as 250ms, 30s or 2h".to_owned(),
+        ),
+        (
+            redis(json!({"timeout": "0ms"})),
+            "store.timeout: \"0ms\" is outside 1ms..=60s".to_owned(),
+        ),
+        (redis(json!({"key_prefix": 1})), "store.key_prefix: 1 is not a string".to_owned()),
+        (
+            redis(json!({"dialect": "resp"})),
+            "store.dialect: \"resp\" is not one of webdis, upstash".to_owned(),
+        ),
+        (
+            redis(json!({"on_error": "retry"})),
+            "store.on_error: \"retry\" is not one of fail, continue".to_owned(),
+        ),
+        (redis(json!({"user": "a"})), "store.password: missing".to_owned()),
+        (redis(json!({"password": "a"})), "store.user: missing".to_owned()),
+        (redis(json!({"user": "a:b", "password": "c"})), "store.user: has a colon".to_owned()),
+        (
+            redis(json!({"user": "a", "password": 12345})),
+            "store.password: is not a string of 1 to 4096 octets of ASCII".to_owned(),
+        ),
+        (
+            redis(json!({"token": "secret"})),
+            format!(
+                "store.token: unknown key; {known}, cluster, authority, timeout, key_prefix, \
+                 dialect, user, password, on_error"
+            ),
+        ),
+        (
+            redis(json!({"dialect": "upstash", "user": "a", "password": "b"})),
+            format!(
+                "store.password: unknown key; {known}, cluster, authority, timeout, key_prefix, \
+                 dialect, token, on_error"
+            ),
+        ),
+    ] {
+        let found: Vec<_> = found.split("; store").collect();
+        assert_eq!(found[0], wanted);
+    }
+}
+
 #[test]
 fn all_mistakes_are_named_in_one_line() {
     let mut config = whole_config();
@@ -135,15 +237,15 @@ fn all_mistakes_are_named_in_one_line() {
     config["workload"].as_object_mut().unwrap().remove("port");
     config["session"]["idle_timeout"] = json!("2 hours");
     config["stickiness"] = json!(true);
-    let known = "cluster_domain, namespace, port, replicas, service, stateful_set";
+    let known = "stateful_set, service, namespace, cluster_domain, replicas, port";
     assert_eq!(
         mistakes(&config),
         format!(
             "workload.port: missing; workload.replicas: 0 is outside 1..=10000; \
              workload.replica: unknown key; known here are {known}; \
              session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h; \
-             stickiness: unknown key; known here are on_unreachable, paths, placement, scope, \
-             session, sse_paths, steer, store, workload"
+             stickiness: unknown key; known here are workload, steer, store, session, placement, \
+             scope, paths, sse_paths, on_unreachable"
         )
     );
 }

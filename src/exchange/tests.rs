@@ -109,9 +109,10 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
         ("a batch", b"[]", answer(200, named), false),
     ] {
         let verdict = last(opening(body, answer));
-        let wanted = match bound {
-            true => (Act::Bind(KEY, POD), None),
-            false => (Act::Pass, Some(Decision::NotBound)),
+        let wanted = match (bound, about) {
+            (true, _) => (Act::Bind(KEY, POD), None),
+            (false, "an initialize with a bad id") => (Act::Pass, Some(Decision::BadIdOfPod)),
+            (false, _) => (Act::Pass, Some(Decision::NotBound)),
         };
         assert_eq!((verdict.act, verdict.decision), wanted, "{about}");
     }

@@ -13,6 +13,8 @@ pub(super) enum Token<'a> {
     Key(&'a [u8]),
     /// The value of such a member, if it is a string, unescaped.
     Text(&'a [u8]),
+    /// Its value begins and is no string: null if the octet is an `n`.
+    Other(u8),
     /// The top level is an array. Nothing more follows.
     Array,
     /// The top-level object ended. Nothing more follows.
@@ -89,8 +91,8 @@ impl Json {
             (Members, b'"') => self.start_text(true),
             (Colon, b':') => Value,
             (Value, b'"') => self.start_text(false),
-            (Value, b'{' | b'[') => Nested(1),
-            (Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Scalar,
+            (Value, b'{' | b'[') => return self.begin(Nested(1), octet),
+            (Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => return self.begin(Scalar, octet),
             (Start | Members | Colon | Value | Comma, _) => return self.end(Token::Broken),
         };
         None
@@ -139,6 +141,11 @@ impl Json {
         None
     }
 
+    fn begin(&mut self, state: State, octet: u8) -> Option<Token<'static>> {
+        self.state = state;
+        Some(Token::Other(octet))
+    }
+
     fn end(&mut self, token: Token<'static>) -> Option<Token<'static>> {
         self.state = State::Done;
         Some(token)
@@ -160,10 +167,10 @@ mod tests {
             match json.read(*octet) {
                 Some(Token::Key(key)) => members.push((key.to_vec(), None)),
                 Some(Token::Text(text)) => members.last_mut().unwrap().1 = Some(text.to_vec()),
+                Some(Token::Other(_)) | None => {}
                 Some(Token::Array) => end = Some("array"),
                 Some(Token::End) => end = Some("end"),
                 Some(Token::Broken) => end = Some("broken"),
-                None => {}
             }
         }
         (members, end)

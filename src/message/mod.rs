@@ -59,7 +59,8 @@ impl RequestPeek {
                 }
                 Some(Token::Text(b"initialize")) if self.in_method => Some(Opens::Yes),
                 Some(Token::Text(_)) if self.in_method => Some(Opens::No),
-                Some(Token::Text(_)) => None,
+                Some(Token::Other(_)) if self.in_method => Some(Opens::No),
+                Some(Token::Text(_) | Token::Other(_)) => None,
                 Some(Token::Array | Token::End) => Some(Opens::No),
                 Some(Token::Broken) => Some(Opens::Unknown),
                 None => (self.seen >= PEEK_OCTETS).then_some(Opens::Unknown),
@@ -113,6 +114,8 @@ pub struct AnswerPeek {
     json: Json,
     /// The message at hand is known not to be the answer.
     skip: bool,
+    /// The value of `error` comes next.
+    in_error: bool,
     seen: usize,
     found: Option<bool>,
 }
@@ -124,6 +127,7 @@ impl AnswerPeek {
             events: (media == Media::EventStream).then(EventData::default),
             json: Json::default(),
             skip: false,
+            in_error: false,
             seen: 0,
             found: (media == Media::Other).then_some(false),
         }
@@ -146,6 +150,7 @@ impl AnswerPeek {
                     Some(sse::Piece::EndOfEvent) => {
                         self.json = Json::default();
                         self.skip = false;
+                        self.in_error = false;
                     }
                     None => {}
                 },
@@ -168,14 +173,17 @@ impl AnswerPeek {
             return;
         }
         match self.json.read(octet) {
-            Some(Token::Key(b"error")) => self.found = Some(true),
+            Some(Token::Key(b"error")) => self.in_error = true,
+            // Some servers write an error of null beside a result.
+            Some(Token::Other(b'n')) => self.in_error = false,
+            Some(Token::Text(_) | Token::Other(_)) if self.in_error => self.found = Some(true),
             Some(Token::Key(b"result")) => self.found = Some(false),
             Some(Token::Key(b"method") | Token::Array | Token::End | Token::Broken) => {
                 // In a stream another message may follow; a whole body has no more to say.
                 self.skip = true;
                 self.found = self.events.is_none().then_some(false);
             }
-            Some(Token::Key(_) | Token::Text(_)) | None => {}
+            Some(Token::Key(_) | Token::Text(_) | Token::Other(_)) | None => {}
         }
     }
 }

@@ -92,6 +92,7 @@ impl Store {
         now: Timestamp,
     ) -> Option<Lookup> {
         let found = self.near.look(host, &key, now);
+        self.count_evicted(host);
         let Some(remote) = &self.remote else { return Some(found) };
         match found {
             Lookup::Live(pin) => {
@@ -199,17 +200,21 @@ impl Store {
         pin: Pin,
         now: Timestamp,
     ) -> Binding {
-        match self.near.bind(host, key, pin, now) {
-            Put::Done(evicted) => {
-                (0..evicted).for_each(|_| host.count(Metric::Evicted));
-                let lost = evicted > 0 && self.remote.is_none();
-                if lost && !self.told_of_eviction.replace(true) {
-                    warn!("live sessions give way to new ones; store.capacity is too small");
-                }
-                Binding::Bound
-            }
+        let put = self.near.bind(host, key, pin, now);
+        self.count_evicted(host);
+        match put {
+            Put::Done => Binding::Bound,
             Put::Taken => Binding::Taken,
             Put::Contended => Binding::Failed,
+        }
+    }
+
+    fn count_evicted(&self, host: &mut impl Host) {
+        let evicted = self.near.take_evicted();
+        (0..evicted).for_each(|_| host.count(Metric::Evicted));
+        let lost = evicted > 0 && self.remote.is_none();
+        if lost && !self.told_of_eviction.replace(true) {
+            warn!("live sessions give way to new ones; store.capacity is too small");
         }
     }
 }

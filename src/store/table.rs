@@ -7,14 +7,16 @@
 //! A session has two buckets, by its key. It goes to the second if the first is nearly full and
 //! the second is emptier; the first then notes that something spilled, so that only those who
 //! miss in such a bucket look twice. This fills the table to about three quarters before a live
-//! session has to give way. A full bucket drops what has expired, then its least recently used
-//! entry.
+//! session has to give way. A full bucket drops what has expired, then its last entry.
 //!
-//! A table with another capacity is another set of buckets. The sizes in use are listed under one
-//! more key; a session that is not where the present size puts it is looked for where the other
-//! sizes do, and moved. So the capacity may change while sessions are open.
+//! A table with another capacity is another set of buckets. The last four sizes are listed under
+//! one more key; a session that is not where the present size puts it is looked for where the
+//! others do, and moved. So the capacity may change while sessions are open. What a size that is
+//! given up took of memory stays taken until the proxy ends.
 
 mod bucket;
+
+use std::cell::Cell;
 
 use crate::host::{SharedData, Version};
 use crate::pin::{Lifetime, Pin, Timestamp};
@@ -24,8 +26,14 @@ use crate::store::Lookup;
 pub use bucket::ENTRIES;
 use bucket::{Bucket, Entry};
 
-/// A bucket with this many entries is nearly full.
+/// A bucket with this many entries is nearly full. Only then does the order in it matter, so only
+/// then is it kept.
 const NEARLY_FULL: usize = 6;
+
+/// In a nearly full bucket an entry is moved to the front when it is used, unless it is among so
+/// many at the front already. That spares writes, and still no session gives way that was used
+/// since six newer ones came into its bucket.
+const FRONT: usize = 2;
 
 /// A change gives up after this many others were quicker. Each of those made progress, so with
 /// any real number of worker threads this is never reached.
@@ -40,13 +48,14 @@ pub struct Table {
     prefix: String,
     size: u32,
     lifetime: Lifetime,
+    evicted: Cell<usize>,
 }
 
 /// How an attempt to put an entry into the table ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Put {
-    /// It is there. So many live entries gave way.
-    Done(usize),
+    /// It is there.
+    Done,
     /// Its id belongs to a live session on another pod, which keeps it.
     Taken,
     /// Other threads kept changing its bucket.
@@ -60,7 +69,8 @@ type Found = Option<(Vec<u8>, Version)>;
 struct Spot {
     bucket: String,
     found: Found,
-    position: usize,
+    /// It is far back in a bucket whose order matters.
+    lags: bool,
     pin: Pin,
 }
 
@@ -71,7 +81,13 @@ impl Table {
             prefix: format!("podpin/{}/", scope.own_key()),
             size: capacity.div_ceil(ENTRIES as u32).max(1),
             lifetime,
+            evicted: Cell::new(0),
         }
+    }
+
+    /// How many live sessions gave way to others since this was last asked.
+    pub fn take_evicted(&self) -> usize {
+        self.evicted.take()
     }
 
     /// Adds this table's size to those in use. To be called once, before anything else.
@@ -98,12 +114,12 @@ impl Table {
         match self.locate(data, self.size, key) {
             None => self.look_elsewhere(data, key, now),
             Some(spot) if !self.lifetime.covers(&spot.pin, now) => {
-                remove(data, &spot.bucket, Some(spot.found), key);
+                self.drop_if_expired(data, spot, key, now);
                 Lookup::Expired
             }
             Some(spot) => {
                 let pin = spot.pin;
-                if spot.position > 0 || self.lifetime.wants_refresh(pin.used_at, now) {
+                if spot.lags || self.lifetime.wants_refresh(pin.used_at, now) {
                     self.promote(data, spot, key, now);
                 }
                 Lookup::Live(pin)
@@ -132,12 +148,12 @@ impl Table {
     pub fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
         for size in [vec![self.size], self.other_sizes(data)].concat() {
             if let Some(spot) = self.locate(data, size, key) {
-                remove(data, &spot.bucket, Some(spot.found), key);
+                remove_if(data, spot, key, |_| true);
             }
         }
     }
 
-    /// Notes that a session is in use although it sent no request. Returns its pin, if it is here.
+    /// Notes that a session is in use although it sent no request. Returns its pin, if it lives.
     pub fn touch(
         &self,
         data: &mut impl SharedData,
@@ -146,17 +162,21 @@ impl Table {
     ) -> Option<Pin> {
         let spot = self.locate(data, self.size, key)?;
         let pin = spot.pin;
+        if !self.lifetime.covers(&pin, now) {
+            return None;
+        }
         self.promote(data, spot, key, now);
         Some(pin)
     }
 
     fn locate(&self, data: &impl SharedData, size: u32, key: &SessionKey) -> Option<Spot> {
-        let [first, second] = self.buckets(size, key);
-        for bucket in [first, second] {
+        for half in key.halves() {
+            let bucket = self.bucket(size, half);
             let found = data.shared(&bucket);
             let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
             if let Some((position, pin)) = bucket::find(octets, key) {
-                return Some(Spot { bucket, found, position, pin });
+                let lags = position >= FRONT && bucket::count(octets) >= NEARLY_FULL;
+                return Some(Spot { bucket, found, lags, pin });
             }
             if !bucket::has_spilled(octets) {
                 return None;
@@ -171,22 +191,30 @@ impl Table {
         key: &SessionKey,
         now: Timestamp,
     ) -> Lookup {
-        for size in self.other_sizes(data) {
-            let Some(spot) = self.locate(data, size, key) else { continue };
-            let live = self.lifetime.covers(&spot.pin, now);
-            let stays = live
-                && self.insert(data, Entry { key: *key, pin: spot.pin }, now) == Put::Contended;
-            if !stays {
-                remove(data, &spot.bucket, Some(spot.found), key);
+        let others = self.other_sizes(data);
+        for size in &others {
+            let Some(spot) = self.locate(data, *size, key) else { continue };
+            let pin = spot.pin;
+            if !self.lifetime.covers(&pin, now) {
+                self.drop_if_expired(data, spot, key, now);
+                return Lookup::Expired;
             }
-            return if live { Lookup::Live(spot.pin) } else { Lookup::Expired };
+            if self.insert(data, Entry { key: *key, pin }, now) != Put::Contended {
+                remove_if(data, spot, key, |_| true);
+            }
+            return Lookup::Live(pin);
         }
-        Lookup::Unknown
+        // Another thread may have moved it here just before it was looked for there.
+        let moved = if others.is_empty() { None } else { self.locate(data, self.size, key) };
+        match moved {
+            Some(spot) if self.lifetime.covers(&spot.pin, now) => Lookup::Live(spot.pin),
+            _ => Lookup::Unknown,
+        }
     }
 
     /// Puts an entry into one of its buckets, unless the id is taken there.
     fn insert(&self, data: &mut impl SharedData, entry: Entry, now: Timestamp) -> Put {
-        let [first, second] = self.buckets(self.size, &entry.key);
+        let [first, second] = entry.key.halves().map(|half| self.bucket(self.size, half));
         let in_second = self.live_entries(data, &second, now);
         let inserted = change(data, &first, None, |bucket| {
             self.drop_expired(bucket, now);
@@ -203,7 +231,13 @@ impl Table {
             }),
             inserted => inserted,
         };
-        inserted.ok().flatten().unwrap_or(Put::Contended)
+        match inserted {
+            Ok(Some((put, evicted))) => {
+                self.evicted.set(self.evicted.get().saturating_add(evicted));
+                put
+            }
+            Ok(None) | Err(Contended) => Put::Contended,
+        }
     }
 
     fn live_entries(&self, data: &impl SharedData, bucket: &str, now: Timestamp) -> usize {
@@ -213,12 +247,23 @@ impl Table {
         bucket.entries.len()
     }
 
+    /// Takes an expired entry out, unless another thread has noted a use of it meanwhile.
+    fn drop_if_expired(
+        &self,
+        data: &mut impl SharedData,
+        spot: Spot,
+        key: &SessionKey,
+        now: Timestamp,
+    ) {
+        remove_if(data, spot, key, |pin| !self.lifetime.covers(pin, now));
+    }
+
     fn drop_expired(&self, bucket: &mut Bucket, now: Timestamp) {
         bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
     }
 
-    /// Moves an entry to the front. Its use is written down at most every tenth of the idle
-    /// timeout, its place in the order always: eviction must spare what is in use.
+    /// Moves an entry to the front: eviction must spare what is in use. The time of use is written
+    /// down at most every tenth of the idle timeout.
     fn promote(&self, data: &mut impl SharedData, spot: Spot, key: &SessionKey, now: Timestamp) {
         // That nobody wins for so long is no reason to fail a request whose pin is known.
         let _ = change(data, &spot.bucket, Some(spot.found), |bucket| {
@@ -241,25 +286,32 @@ impl Table {
         format!("{}sizes", self.prefix)
     }
 
-    fn buckets(&self, size: u32, key: &SessionKey) -> [String; 2] {
+    fn bucket(&self, size: u32, half: u64) -> String {
         let size = u64::from(size.max(1));
-        key.halves().map(|half| format!("{}{size}/{}", self.prefix, half % size))
+        format!("{}{size}/{}", self.prefix, half % size)
     }
 }
 
-/// Adds an entry, or says that its id is taken.
-fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<Put>> {
+/// Adds an entry, or says that its id is taken; and how many gave way.
+fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<(Put, usize)>> {
     match bucket.remove(&entry.key) {
-        Some(other) if other.pin.ordinal != entry.pin.ordinal => Change::Drop(Some(Put::Taken)),
-        _ => Change::Write(Some(Put::Done(bucket.push_front(entry)))),
+        Some(other) if other.pin.ordinal != entry.pin.ordinal => {
+            Change::Drop(Some((Put::Taken, 0)))
+        }
+        _ => Change::Write(Some((Put::Done, bucket.push_front(entry)))),
     }
 }
 
 /// Takes an entry out. If nobody wins for so long, it ends by its age, or by the pod's 404.
-fn remove(data: &mut impl SharedData, bucket: &str, found: Option<Found>, key: &SessionKey) {
-    let _ = change(data, bucket, found, |bucket| match bucket.remove(key) {
-        Some(_) => Change::Write(()),
-        None => Change::Drop(()),
+fn remove_if(
+    data: &mut impl SharedData,
+    spot: Spot,
+    key: &SessionKey,
+    condition: impl Fn(&Pin) -> bool,
+) {
+    let _ = change(data, &spot.bucket, Some(spot.found), |bucket| match bucket.remove(key) {
+        Some(entry) if condition(&entry.pin) => Change::Write(()),
+        _ => Change::Drop(()),
     });
 }
 

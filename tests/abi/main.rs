@@ -72,6 +72,38 @@ fn sessions_bound_on_any_worker_are_known_on_every_worker() {
     assert_eq!(proxy.lock().unwrap().counters["podpin_steered_total"], 800);
 }
 
+/// Two filters of one Envoy, with the same vm_id and scopes of their own.
+#[test]
+fn a_session_of_one_scope_means_nothing_in_another() {
+    let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
+    let statuses = |scope: &str, opens: bool| {
+        let mut plugin = example_plugin();
+        plugin["scope"] = json!(scope);
+        let (proxy, plugin) = (proxy.clone(), plugin.to_string());
+        let worker = std::thread::spawn(move || {
+            let mut abi = Abi::worker(proxy, plugin.as_bytes()).0;
+            if opens {
+                let (stream, _) = abi.request(request(&[]));
+                abi.request_body(stream, br#"{"method":"initialize"}"#, true);
+                let headers = vec![
+                    (":status".to_owned(), b"200".to_vec()),
+                    ("mcp-session-id".to_owned(), b"shared-id".to_vec()),
+                ];
+                assert_eq!(abi.answer(stream, headers, "127.0.1.1:8080"), Step::Go);
+            }
+            match abi.request(request(&[("mcp-session-id", b"shared-id")])).1 {
+                Step::Go => 200,
+                Step::Reply(status, ..) => status,
+                Step::Wait => panic!("nothing to wait for"),
+            }
+        });
+        worker.join().expect("the worker lives")
+    };
+    assert_eq!(statuses("team-a", true), 200);
+    assert_eq!(statuses("team-b", false), 404);
+    assert_eq!(statuses("team-a", false), 200);
+}
+
 #[test]
 fn no_log_line_holds_a_session_id() {
     let mut abi = Abi::start(&example_plugin());

@@ -1,20 +1,34 @@
-//! The set-up of the demonstration, left running to be tried by hand.
+//! One of the examples, left running to be tried by hand.
+
+use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use kit::pods::App;
-use kit::setup::Setup;
+use kit::bootstrap::{self, Bootstrap};
+use kit::dns::{Dns, any_port, pod_ip};
+use kit::envoy::Envoy;
+use kit::pods::{App, Pods};
+use kit::redis::{Redis, Webdis};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Everything that an example needs around it.
+struct Running {
+    envoy: Envoy,
+    _pods: Pods,
+    _dns: Dns,
+    _redis: Option<(Webdis, Redis)>,
+}
+
 /// Runs until Ctrl-C.
-pub(crate) async fn run() -> Result<()> {
-    let setup = match Setup::start_as_written("envoy.yaml").await {
-        Ok(setup) => setup,
+pub(crate) async fn run(example: &str) -> Result<()> {
+    let bootstrap = Bootstrap::example(example)?;
+    let running = match start(bootstrap.clone(), true).await {
+        Ok(running) => running,
         Err(error) => {
-            println!("The usual ports cannot be had ({error:#}), so these are others.\n");
-            Setup::start("envoy.yaml", App::Stateful, |example| example).await?
+            println!("The ports of {example} cannot be had ({error:#}), so these are others.\n");
+            start(bootstrap, false).await?
         }
     };
-    println!("{}", what_to_try(&setup));
+    println!("{}", what_to_try(&running.envoy));
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -24,8 +38,37 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-fn what_to_try(setup: &Setup) -> String {
-    let (url, admin) = (setup.envoy.url("/mcp"), setup.envoy.admin);
+/// Starts an example on the ports that it is written with, or on free ones.
+async fn start(example: Bootstrap, as_written: bool) -> Result<Running> {
+    let port = |written: u16| as_written.then_some(written);
+    let pods = Pods::start(3, port(bootstrap::POD), App::Stateful)?;
+    let ips: Vec<_> = (0..3).map(pod_ip).collect();
+    let dns_address = match port(bootstrap::DNS) {
+        Some(port) => (Ipv4Addr::LOCALHOST, port).into(),
+        None => any_port(),
+    };
+    let dns = Dns::start(dns_address, &ips).await?;
+    let redis = match example.has_cluster("webdis") {
+        true => {
+            let redis = Redis::start().await?;
+            Some((Webdis::start(&redis, port(bootstrap::WEBDIS)).await?, redis))
+        }
+        false => None,
+    };
+    let mut example =
+        example.port(bootstrap::DNS, dns.address.port()).port(bootstrap::POD, pods.port);
+    if let Some((webdis, _)) = &redis {
+        example = example.port(bootstrap::WEBDIS, webdis.address.port());
+    }
+    if !as_written {
+        example = example.port(bootstrap::LISTENER, 0).port(bootstrap::ADMIN, 0);
+    }
+    let envoy = Envoy::start_loud(&example).await?;
+    Ok(Running { envoy, _pods: pods, _dns: dns, _redis: redis })
+}
+
+fn what_to_try(envoy: &Envoy) -> String {
+    let (url, admin) = (envoy.url("/mcp"), envoy.admin);
     let headers = "-H 'content-type: application/json' \
                    -H 'accept: application/json, text/event-stream'";
     format!(

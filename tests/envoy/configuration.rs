@@ -100,7 +100,9 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
 
     let url = setup.envoy.url("/mcp");
     let open = || async {
-        let session = Session::open(reqwest::Client::new(), &url).await.expect("a session opens");
+        // Each request on a connection of its own: one that stays would stay with the old listener.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let session = Session::open(http, &url).await.expect("a session opens");
         (session, 0)
     };
     let mut sessions = Vec::new();

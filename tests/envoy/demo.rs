@@ -1,39 +1,65 @@
 //! The demonstration shows what it promises, and leaves nothing behind.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 
-#[test]
-fn the_demonstration_loses_calls_without_podpin_and_none_with_it() {
-    let output = Command::new(DEMO).output().expect("the demonstration runs");
+/// A whole run of it. A run that does not end is ended, and has failed.
+fn demonstrate(arguments: &[&str]) -> Output {
+    Command::new("timeout").args(["120", DEMO]).args(arguments).output().expect("it runs")
+}
+
+/// The values in a row of the table.
+fn row(output: &Output, name: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let row = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let line = line.unwrap_or_else(|| panic!("no row {name:?} in\n{text}"));
-        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let lost = row("calls lost");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("no row {name:?} in\n{text}"));
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_demonstration_loses_calls_without_podpin_and_none_with_it() {
+    let output = demonstrate(&[]);
+    let lost = row(&output, "calls lost");
     assert_ne!(lost[0], "0");
     assert_eq!(lost[1], "0");
-    assert_eq!(row("calls that found theirs")[1], "600");
-    assert!(row("p99")[1].parse::<f64>().is_ok(), "{text}");
+    assert_eq!(row(&output, "calls that found theirs")[1], "600");
+    let p99 = row(&output, "p99");
+    assert!(p99[1].strip_suffix("ms").unwrap().parse::<f64>().unwrap() > 0.0, "{p99:?}");
+}
+
+#[test]
+fn the_demonstration_with_a_redis_loses_no_call() {
+    let output = demonstrate(&["redis"]);
+    assert_eq!(row(&output, "calls lost"), ["0", "0", "0"]);
+    assert_eq!(row(&output, "calls that found theirs"), ["150", "150", "150"]);
+}
+
+#[test]
+fn what_the_main_example_says_to_try_works() {
+    try_out("envoy.yaml");
+}
+
+#[test]
+fn what_the_example_with_a_redis_says_to_try_works() {
+    try_out("redis.yaml");
 }
 
 /// Runs the printed commands as a visitor would, then ends it as Ctrl-C does.
-#[test]
-fn what_the_running_set_up_says_to_try_works_and_ctrl_c_ends_everything() {
-    let mut demo =
-        Command::new(DEMO).arg("up").stdout(Stdio::piped()).spawn().expect("the set-up runs");
-    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let said: Vec<_> =
-        lines.by_ref().take_while(|line| !line.contains("Ctrl-C ends everything")).collect();
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", demo.id())).unwrap();
-    let envoy: u32 = children.trim().parse().expect("Envoy is its one child");
+fn try_out(example: &str) {
+    let mut demo = Running::start(example);
+    let said: Vec<_> = demo
+        .lines
+        .by_ref()
+        .map(Result::unwrap)
+        .take_while(|line| !line.contains("Ctrl-C"))
+        .collect();
+    let children = demo.children();
+    assert!(!children.is_empty());
 
     let mut commands: Vec<_> = said.iter().filter_map(|line| line.strip_prefix("  ")).collect();
     assert_eq!(commands.len(), 3, "{said:#?}");
@@ -41,17 +67,61 @@ fn what_the_running_set_up_says_to_try_works_and_ctrl_c_ends_everything() {
     let tried = Command::new("bash").args(["-c", &commands.join("\n")]).output().unwrap();
     let answer = String::from_utf8_lossy(&tried.stdout);
     assert!(answer.contains(r#""text":"myserver-"#), "{answer}");
-    let logged: Vec<_> = lines.by_ref().filter(|line| !line.is_empty()).take(3).collect();
-    for (line, decision) in logged.iter().zip(["bound", "steered", "steered"]) {
+    let logged = demo.lines.by_ref().map(Result::unwrap).filter(|line| !line.is_empty());
+    for (line, decision) in logged.take(3).zip(["bound", "steered", "steered"]) {
         assert!(line.contains(&format!("decision={decision} pod=myserver-")), "{line}");
     }
 
-    let interrupt = ["-INT".to_owned(), demo.id().to_string()];
-    assert!(Command::new("kill").args(interrupt).status().unwrap().success());
-    assert!(demo.wait().unwrap().success());
-    let start = std::time::Instant::now();
-    while fs::exists(format!("/proc/{envoy}")).unwrap() {
-        assert!(start.elapsed() < Duration::from_secs(60), "Envoy is left behind");
+    demo.interrupt();
+    let start = Instant::now();
+    while children.iter().any(|child| fs::exists(format!("/proc/{child}")).unwrap()) {
+        assert!(start.elapsed() < Duration::from_secs(60), "one of {children:?} is left behind");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An example that runs, and ends with this.
+struct Running {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    fn start(example: &str) -> Self {
+        let mut process = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "timeout", "120", DEMO, "up", example])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// All that it has started, and it itself, by process id.
+    fn children(&self) -> Vec<String> {
+        let (mut all, mut next) = (Vec::new(), vec![self.process.id().to_string()]);
+        while let Some(parent) = next.pop() {
+            for task in fs::read_dir(format!("/proc/{parent}/task")).unwrap() {
+                let children = fs::read_to_string(task.unwrap().path().join("children")).unwrap();
+                next.extend(children.split_whitespace().map(str::to_owned));
+            }
+            all.push(parent);
+        }
+        all.retain(|process| *process != self.process.id().to_string());
+        all
+    }
+
+    fn interrupt(&mut self) {
+        let interrupt = ["-INT".to_owned(), self.process.id().to_string()];
+        assert!(Command::new("kill").args(interrupt).status().unwrap().success());
+        self.process.wait().expect("it ends");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).output();
+        let _ = self.process.wait();
     }
 }

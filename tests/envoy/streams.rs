@@ -1,6 +1,7 @@
 //! Streams pass event by event while calls of the same session run.
 
 use kit::client::Session;
+use kit::wait::within;
 use serde_json::json;
 
 /// A server that sends one more notification only after the client has said that it got the last.
@@ -13,7 +14,8 @@ async fn each_event_reaches_the_client_before_the_next_is_sent() {
     for number in 0..50 {
         let text = format!("event {number}");
         assert_eq!(session.call("notify", json!({"text": text})).await.unwrap(), "sent");
-        assert_eq!(session.notifications.recv().await, Some(text));
+        let event = within("the event", session.notifications.recv()).await;
+        assert_eq!(event, Some(text));
         assert_eq!(session.count().await.unwrap(), number + 1);
     }
     let gets = setup.pods.take_seen().into_iter().filter(|(_, seen)| seen.method == "GET");

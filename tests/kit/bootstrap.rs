@@ -87,6 +87,23 @@ impl Bootstrap {
         self.0["static_resources"]["clusters"] = all.into();
     }
 
+    /// Whether it has a cluster of this name.
+    pub fn has_cluster(&self, name: &str) -> bool {
+        let clusters = self.0["static_resources"]["clusters"].as_array();
+        clusters.is_some_and(|clusters| clusters.iter().any(|cluster| cluster["name"] == name))
+    }
+
+    /// Changes how requests without a session are balanced.
+    pub fn balanced_by(mut self, policy: &str) -> Self {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut();
+        for cluster in clusters.expect("a list of clusters") {
+            if cluster["name"] == "myserver" {
+                cluster["lb_policy"] = policy.into();
+            }
+        }
+        self
+    }
+
     /// Leaves the filter out.
     pub fn without_podpin(mut self) -> Self {
         self.filters().retain(|filter| filter["name"] != "podpin");

@@ -62,16 +62,20 @@ impl Envoy {
             .context("setpriv, of Debian's package util-linux, cannot be run")?;
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut envoy = Self { address: nowhere, admin: nowhere, directory, process };
-        loop {
-            if envoy.process.try_wait()?.is_some() {
-                bail!("Envoy did not start:\n{}", envoy.log());
-            }
-            if let Some((admin, address)) = is_ready(&admin_file).await {
-                (envoy.admin, envoy.address) = (admin, address);
-                return Ok(envoy);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let mut ended = None;
+        let ready = until("Envoy to be ready", || {
+            ended = envoy.process.try_wait().ok().flatten();
+            let is_over = ended.is_some();
+            let ready = is_ready(&admin_file);
+            async move { if is_over { Some(None) } else { ready.await.map(Some) } }
+        });
+        let Some((admin, address)) = ready.await else {
+            let log = envoy.log();
+            let mut critical = log.lines().filter(|line| line.contains("][critical]"));
+            bail!("Envoy did not start: {}", critical.next_back().unwrap_or(&log));
+        };
+        (envoy.admin, envoy.address) = (admin, address);
+        Ok(envoy)
     }
 
     /// The URL of a path behind the listener.
@@ -102,6 +106,17 @@ impl Envoy {
             (self.counter(name).await == wanted).then_some(())
         })
         .await;
+    }
+
+    /// How many connections it has open to a pod.
+    pub async fn connections_to(&self, pod: SocketAddr) -> u64 {
+        let url = format!("http://{}/clusters", self.admin);
+        let clusters = reqwest::get(url).await.expect("the admin page").text().await;
+        let clusters = clusters.expect("the admin page");
+        let name = format!("::{pod}::cx_active::");
+        let counts =
+            clusters.lines().filter_map(|line| line.split_once(&name)?.1.parse::<u64>().ok());
+        counts.sum()
     }
 
     /// What Envoy logged so far.

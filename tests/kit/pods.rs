@@ -1,7 +1,7 @@
 //! Pods: MCP servers with sessions in their own memory, each on a loopback address of its own and
 //! all on one port, as the pods of a StatefulSet are.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,8 +21,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler, schemars, tool, tool_handler, tool_router};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 
 use crate::STATEFUL_SET;
 use crate::dns::pod_ip;
@@ -48,8 +47,10 @@ pub struct Pods {
     pods: Vec<Pod>,
 }
 
+/// A runtime of its own, so that all of a pod can be ended at once: its listener, its connections
+/// and what it has in memory.
 struct Pod {
-    server: JoinHandle<()>,
+    runtime: Option<Runtime>,
     seen: SeenSoFar,
 }
 
@@ -67,28 +68,29 @@ pub struct Seen {
 
 impl Pods {
     /// Starts `replicas` pods, on a port that is free if none is named.
-    pub async fn start(replicas: usize, port: Option<u16>, app: App) -> Result<Self> {
-        let listeners = listen(replicas, port).await?;
+    pub fn start(replicas: usize, port: Option<u16>, app: App) -> Result<Self> {
+        let listeners = listen(replicas, port)?;
         let port = listeners.first().context("no replicas")?.local_addr()?.port();
         let pods = listeners.into_iter().enumerate();
-        let run = |(ordinal, listener)| Pod::run(listener, app.serve(ordinal), Arc::default());
-        Ok(Self { port, app, pods: pods.map(run).collect() })
+        let run = |(ordinal, listener)| Pod::run(listener, app, ordinal, Arc::default());
+        Ok(Self { port, app, pods: pods.map(run).collect::<Result<_>>()? })
     }
 
-    /// Stops a pod and starts it again on the same address, without anything it had in memory.
-    pub async fn restart(&mut self, ordinal: usize) -> Result<()> {
+    /// Starts a pod again on the same address, without anything it had in memory.
+    pub fn start_again(&mut self, ordinal: usize) -> Result<()> {
+        let listener = TcpListener::bind((pod_ip(ordinal), self.port))?;
         let seen = self.pods[ordinal].seen.clone();
-        self.stop(ordinal).await;
-        let listener = TcpListener::bind((pod_ip(ordinal), self.port)).await?;
-        self.pods[ordinal] = Pod::run(listener, self.app.serve(ordinal), seen);
+        self.pods[ordinal] = Pod::run(listener, self.app, ordinal, seen)?;
         Ok(())
     }
 
-    /// Stops a pod; its connections end.
+    /// Stops a pod; its connections have ended when this returns.
     pub async fn stop(&mut self, ordinal: usize) {
-        let server = &mut self.pods[ordinal].server;
-        server.abort();
-        let _ = server.await;
+        if let Some(runtime) = self.pods[ordinal].runtime.take() {
+            // It must not end within another.
+            let ended = tokio::task::spawn_blocking(|| drop(runtime));
+            ended.await.expect("the pod ends");
+        }
     }
 
     /// What the pods have seen since this was last asked, each with the ordinal of the pod.
@@ -102,32 +104,38 @@ impl Pods {
 }
 
 impl Pod {
-    fn run(listener: TcpListener, app: Router, seen: SeenSoFar) -> Self {
-        let app = noted(app, seen.clone());
-        // Else the kernel holds small events back until the last one was acknowledged.
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-        let server = async move {
-            // Ends with the runtime or by being stopped, never by itself.
-            let _ = axum::serve(listener, app).await;
-        };
-        Self { server: tokio::spawn(server), seen }
+    fn run(listener: TcpListener, app: App, ordinal: usize, seen: SeenSoFar) -> Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        listener.set_nonblocking(true)?;
+        let noting = seen.clone();
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            // Else the kernel holds small events back until the last one was acknowledged.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            // Ends with the runtime, never by itself.
+            let _ = axum::serve(listener, noted(app.serve(ordinal), noting)).await;
+        });
+        Ok(Self { runtime: Some(runtime), seen })
     }
 }
 
-impl Drop for Pods {
+impl Drop for Pod {
     fn drop(&mut self) {
-        self.pods.iter().for_each(|pod| pod.server.abort());
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
 /// One port that is free on every pod's address.
-async fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> {
+fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> {
     'attempt: for _ in 0..100 {
         let mut listeners = Vec::new();
         let mut shared = port.unwrap_or(0);
         for ordinal in 0..replicas {
             let address = SocketAddr::from((pod_ip(ordinal), shared));
-            match TcpListener::bind(address).await {
+            match TcpListener::bind(address) {
                 Ok(listener) => {
                     shared = listener.local_addr()?.port();
                     listeners.push(listener);

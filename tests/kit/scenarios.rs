@@ -31,7 +31,6 @@ macro_rules! each_scenario {
             a_session_that_its_pod_lost_is_answered_404_and_forgotten,
             an_initialize_with_a_session_id_is_treated_by_its_id,
             a_stream_and_its_resumption_reach_the_pod_of_the_session,
-            a_session_means_nothing_to_another_workload,
             one_replica_is_no_special_case,
             a_drained_pod_gets_no_new_session,
             a_dynamic_host_leaves_the_authority_alone,

@@ -1,9 +1,10 @@
 //! Pods, their DNS and an Envoy in front of them, and the driver of scenarios on these.
 
 use std::any::Any;
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 
 use anyhow::Result;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::bootstrap::{self, Bootstrap};
@@ -31,21 +32,10 @@ impl Setup {
         app: App,
         change: impl FnOnce(Bootstrap) -> Bootstrap,
     ) -> Result<Self> {
-        let pods = Pods::start(3, None, app).await?;
+        let pods = Pods::start(3, None, app)?;
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
         let envoy = Envoy::start(&change(on_free_ports(example, &pods, &dns)?)).await?;
-        Ok(Self { envoy, dns, pods })
-    }
-}
-
-impl Setup {
-    /// Everything on the ports that the example is written with.
-    pub async fn start_as_written(example: &str) -> Result<Self> {
-        let pods = Pods::start(3, Some(bootstrap::POD), App::Stateful).await?;
-        let ips: Vec<_> = (0..3).map(pod_ip).collect();
-        let dns = Dns::start((Ipv4Addr::LOCALHOST, bootstrap::DNS).into(), &ips).await?;
-        let envoy = Envoy::start_loud(&Bootstrap::example(example)?).await?;
         Ok(Self { envoy, dns, pods })
     }
 }
@@ -68,7 +58,7 @@ pub enum RedisFront {
 
 impl SharedSetup {
     pub async fn start(front: Front, app: App) -> Result<Self> {
-        let pods = Pods::start(3, None, app).await?;
+        let pods = Pods::start(3, None, app)?;
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
         let redis = Redis::start().await?;
@@ -92,19 +82,15 @@ impl SharedSetup {
     pub fn bootstrap(&self) -> Result<Bootstrap> {
         let example = on_free_ports("redis.yaml", &self.pods, &self.dns)?;
         let example = example.port(bootstrap::WEBDIS, self.link.address.port());
-        Ok(example.plugin(|plugin| {
-            let store = &mut plugin["store"];
-            match self.front {
-                RedisFront::Webdis(_) => {
-                    store["user"] = "podpin".into();
-                    store["password"] = "secret".into();
-                }
-                RedisFront::Upstash(_) => {
-                    store["dialect"] = "upstash".into();
-                    store["token"] = "secret".into();
-                }
-            }
-        }))
+        Ok(match self.front {
+            RedisFront::Webdis(_) => example,
+            RedisFront::Upstash(_) => example.plugin(|plugin| {
+                let cluster = plugin["store"]["cluster"].take();
+                plugin["store"] = json!({
+                    "kind": "redis", "cluster": cluster, "dialect": "upstash", "token": "secret",
+                });
+            }),
+        })
     }
 
     /// One more Envoy.
@@ -181,7 +167,7 @@ impl RealEnvoy {
 }
 
 fn example_of(scene: Scene) -> &'static str {
-    let mut plugin = serde_json::json!({"workload": {}});
+    let mut plugin = json!({"workload": {}});
     (scene.configure)(&mut plugin);
     match plugin["steer"].as_str() {
         Some("dynamic_host") => "dynamic-host.yaml",
@@ -196,7 +182,17 @@ impl Driver for RealEnvoy {
     }
 
     fn restart(&mut self, ordinal: usize) {
-        self.runtime.block_on(self.pods.restart(ordinal)).expect("the pod comes back");
+        let Self { pods, envoy, runtime, .. } = self;
+        let address = SocketAddr::from((pod_ip(ordinal), pods.port));
+        runtime.block_on(async {
+            pods.stop(ordinal).await;
+            // Else Envoy may still send a request on a connection whose end it has yet to notice.
+            until("Envoy to notice", || async {
+                (envoy.connections_to(address).await == 0).then_some(())
+            })
+            .await;
+        });
+        pods.start_again(ordinal).expect("the pod comes back");
     }
 
     fn counter(&mut self, name: &str) -> u64 {

@@ -17,3 +17,11 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// What comes of `future`, if it comes at all.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(LIMIT, future).await {
+        Ok(come) => come,
+        Err(_) => panic!("waited {LIMIT:?} for {what}"),
+    }
+}

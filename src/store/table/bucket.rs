@@ -1,9 +1,10 @@
 //! One bucket of the table, and its octets.
 //!
 //! A bucket is one octet for the version of this format, one that is 1 if something spilled, then
-//! entries of [`ENTRY`] octets, most recently used first. An entry is, integers big-endian: 16 octets key; `u32` ordinal; the
-//! incarnation as one octet for its kind (0 none, 4, 6), 16 octets address (IPv4 in the first 4)
-//! and `u16` port; `u64` bound and `u64` used, both in milliseconds since the Unix epoch.
+//! entries of [`ENTRY`] octets, most recently used first. An entry is, integers big-endian: 16
+//! octets key; `u32` ordinal; the incarnation as one octet for its kind (0 none, 4, 6), 16 octets
+//! address (IPv4 in the first 4) and `u16` port; `u64` bound and `u64` used, both in milliseconds
+//! since the Unix epoch.
 //!
 //! Octets that are not a bucket of this version read as an empty one.
 
@@ -25,6 +26,11 @@ pub(super) fn find(octets: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
         .enumerate()
         .find(|(_, entry)| entry.starts_with(key.octets()))
         .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
+}
+
+/// How many entries a bucket has.
+pub(super) fn count(octets: &[u8]) -> usize {
+    entries_in(octets).count()
 }
 
 /// Whether an entry that belongs here may be in its second bucket.

@@ -72,9 +72,9 @@ pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) 
 pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| answer(200, "not an id", RESULT));
     assert_eq!(driver.send(Ask::initialize()).status, 200);
-    assert_eq!(driver.counter("not_bound"), 1);
-    let mut driver = driver;
+    assert_eq!(driver.noted().0, "bad_id_of_pod");
     assert_eq!(driver.send(Ask::tool("count").session("not an id")).status, 400);
+    assert_eq!((driver.counter("bad_id_of_pod"), driver.counter("bound")), (1, 0));
 }
 
 pub fn an_id_in_use_on_another_pod_is_not_handed_out<D: Driver>(driver: impl FnOnce(Scene) -> D) {

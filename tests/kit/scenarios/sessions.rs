@@ -109,15 +109,6 @@ pub fn a_stream_and_its_resumption_reach_the_pod_of_the_session<D: Driver>(
     }
 }
 
-pub fn a_session_means_nothing_to_another_workload<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = driver(Scene {
-        configure: |plugin| plugin["scope"] = json!("team-b/myserver"),
-        ..Scene::default()
-    });
-    serves(&mut driver);
-    is_session_not_found(&driver.send(Ask::tool("count").session("of-team-a")));
-}
-
 pub fn one_replica_is_no_special_case<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = driver(Scene {
         configure: |plugin| plugin["workload"]["replicas"] = json!(1),

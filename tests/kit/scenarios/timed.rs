@@ -65,8 +65,11 @@ pub fn a_long_answer_keeps_its_session<D: VirtualTime>(driver: impl FnOnce(Scene
     let mut driver = short_lived(driver);
     let session = open(&mut driver);
     driver.hold(Ask::tool("count").session(&session.id));
-    (0..9).for_each(|_| driver.advance(MINUTE));
+    (0..30).for_each(|_| driver.advance(MINUTE));
+    // Beside the one that runs, say to cancel it.
+    assert_eq!(count(&mut driver, &session), 2);
+    (0..11).for_each(|_| driver.advance(MINUTE));
     driver.close();
     (0..9).for_each(|_| driver.advance(MINUTE));
-    assert_eq!(count(&mut driver, &session), 2);
+    assert_eq!(count(&mut driver, &session), 3);
 }
