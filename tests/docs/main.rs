@@ -9,7 +9,7 @@ use kit::root;
 use podpin::config::Config;
 use podpin::exchange::Decision;
 use podpin::metrics::Metric;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -38,8 +38,11 @@ fn commands_of_the_readme_are_targets_of_make() {
         .map(str::trim)
         .collect();
     assert!(named.contains("demo") && named.contains("up"), "{named:?}");
-    for target in named {
+    for command in named {
+        let (target, variable) = command.split_once(' ').unwrap_or((command, ""));
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+        let example = variable.strip_prefix("EXAMPLE=").unwrap_or("envoy.yaml");
+        assert!(root().join("envoy").join(example).is_file(), "{command}");
     }
     for command in snippets(&readme, "sh") {
         assert!(command.starts_with("make "), "not run by any test: {command}");
@@ -107,52 +110,75 @@ fn an_example_without_the_lines_that_a_cluster_does_not_need_loads() {
 }
 
 #[test]
-fn the_table_of_the_configuration_has_every_key_and_default() {
+fn the_tables_of_the_configuration_have_every_key_and_default() {
     let readme = read("README.md");
-    let keys = column(&readme, "key", 0);
-    let defaults = column(&readme, "key", 1);
-    // Everything that has a default, written out.
-    let mut config = serde_json::json!({"workload": {
+    let least = json!({"workload": {
         "stateful_set": "myserver", "service": "a", "namespace": "default", "replicas": 3, "port": 1,
     }});
-    let least = Config::parse(config.to_string().as_bytes()).unwrap();
-    for (key, default) in keys.iter().zip(defaults) {
-        let pointer: Vec<_> = key.split('.').collect();
-        let mut place = &mut config;
-        for part in pointer {
-            place = &mut place[part];
-        }
-        match default {
+    let keys = column(&readme, "key", 0);
+    let mut config = least.clone();
+    write_defaults(&mut config, &keys, &column(&readme, "key", 1));
+    same(&config, &least);
+    assert_eq!(known_keys(&config), keys.iter().map(|key| (*key).to_owned()).collect());
+
+    let mut least = least;
+    least["store"] = json!({"kind": "redis", "cluster": "webdis"});
+    let of_redis = column(&readme, "key of a Redis", 0);
+    let mut config = least.clone();
+    write_defaults(&mut config, &of_redis, &column(&readme, "key of a Redis", 1));
+    same(&config, &least);
+    let mut known = known_keys(&config);
+    config["store"]["dialect"] = "upstash".into();
+    known.extend(known_keys(&config));
+    let written = of_redis.iter().flat_map(|cell| cell.split("`, `")).chain(keys);
+    let written: BTreeSet<String> =
+        written.map(str::to_owned).filter(|key| key.starts_with("store.")).collect();
+    known.retain(|key| key.starts_with("store."));
+    assert_eq!(known, written);
+}
+
+/// Writes out everything that has a default.
+fn write_defaults(config: &mut Value, keys: &[&str], defaults: &[&str]) {
+    for (key, default) in keys.iter().zip(defaults).filter(|(_, default)| **default != "none") {
+        let place = key.split('.').fold(&mut *config, |place, part| &mut place[part]);
+        match *default {
             "required" => assert!(!place.is_null(), "{key}"),
+            "the cluster" => *place = "webdis".into(),
             "namespace/stateful_set" => *place = "default/myserver".into(),
             default => *place = serde_json::from_str(default).unwrap_or_else(|_| default.into()),
         }
     }
-    let mut whole = Config::parse(config.to_string().as_bytes()).expect("all keys are known");
-    whole.without_effect.clear();
-    assert_eq!(format!("{whole:?}"), format!("{least:?}"));
-    // And there is no other key.
-    assert_eq!(known_keys(&mut config), keys.into_iter().map(str::to_owned).collect());
+}
+
+/// Asserts that two configurations mean the same.
+fn same(one: &Value, other: &Value) {
+    let [one, other] = [one, other].map(|config| {
+        let mut config = Config::parse(config.to_string().as_bytes()).expect("all keys are known");
+        config.without_effect.clear();
+        format!("{config:?}")
+    });
+    assert_eq!(one, other);
 }
 
 /// All keys that the configuration knows, told by the mistake of one that it does not.
-fn known_keys(config: &mut Value) -> BTreeSet<String> {
+fn known_keys(config: &Value) -> BTreeSet<String> {
+    let sections = ["workload", "store", "session", "placement"];
     let mut known = BTreeSet::new();
     for section in ["", "workload", "store", "session", "placement"] {
-        let place = if section.is_empty() { &mut *config } else { &mut config[section] };
+        let mut config = config.clone();
+        let place = if section.is_empty() { &mut config } else { &mut config[section] };
         place["unknown"] = Value::Null;
         let mistakes = Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
         let list = mistakes.split("known here are ").nth(1).expect("a list of keys");
         for key in list.split(';').next().unwrap().split(", ") {
-            let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-            known.insert(path);
+            if section.is_empty() {
+                known.insert(key.to_owned());
+            } else {
+                known.insert(format!("{section}.{key}"));
+            }
         }
-        let place = if section.is_empty() { &mut *config } else { &mut config[section] };
-        place.as_object_mut().unwrap().remove("unknown");
     }
-    for section in ["workload", "store", "session", "placement"] {
-        assert!(known.remove(section));
-    }
+    known.retain(|key| !sections.contains(&key.as_str()));
     known
 }
 

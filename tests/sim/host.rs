@@ -39,6 +39,11 @@ pub(crate) struct SimHost {
 }
 
 impl Sim {
+    /// From now on the proxy has no cluster for callouts.
+    pub(crate) fn refuse_calls(&mut self) {
+        self.proxy.borrow_mut().refuses_calls = true;
+    }
+
     fn run(&mut self, stream: u32, callback: impl FnOnce(&mut Filter<SimHost>) -> Flow) -> Step {
         let running = self.streams.get_mut(&stream).expect("a stream that was begun");
         let flow = callback(&mut running.filter);

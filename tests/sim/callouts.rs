@@ -1,0 +1,311 @@
+//! Callouts whose answers come late, twice, in another order, or never.
+
+use std::time::Duration;
+
+use kit::model::{Engine, Pairs, Step, example_plugin};
+use podpin::host::{CallAnswer, Callout};
+use serde_json::{Value, json};
+
+use crate::host::Sim;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn sim(change: impl FnOnce(&mut Value)) -> Sim {
+    let mut plugin = example_plugin();
+    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
+    change(&mut plugin);
+    Sim::start(&plugin)
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Pairs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// A request of a session.
+fn ask(sim: &mut Sim, id: &str) -> (u32, Step) {
+    sim.request(headers(&[(":method", "POST"), (":path", "/mcp"), ("mcp-session-id", id)]))
+}
+
+/// An `initialize` that a pod has answered.
+fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
+    let (stream, step) = sim.request(headers(&[(":method", "POST"), (":path", "/mcp")]));
+    assert_eq!(step, Step::Go);
+    assert_eq!(sim.request_body(stream, br#"{"method":"initialize"}"#, true), Step::Go);
+    let answer = headers(&[(":status", "200"), ("mcp-session-id", id)]);
+    (stream, sim.answer(stream, answer, "127.0.1.1:8080"))
+}
+
+/// The one callout that was made, and its command.
+fn one_call(sim: &mut Sim) -> (u32, Vec<String>) {
+    let calls = sim.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    (calls[0].0, command(&calls[0].1))
+}
+
+fn command(callout: &Callout) -> Vec<String> {
+    let body = std::str::from_utf8(&callout.body).expect("text");
+    body.split('/').map(str::to_owned).collect()
+}
+
+fn answer(body: &str) -> CallAnswer {
+    CallAnswer { status: 200, body: body.as_bytes().to_vec() }
+}
+
+fn fault() -> CallAnswer {
+    CallAnswer { status: 504, body: b"upstream request timeout".to_vec() }
+}
+
+/// A pin on pod 2, as Redis gives it.
+fn pin(sim: &Sim) -> CallAnswer {
+    pin_on(sim, 2)
+}
+
+fn pin_on(sim: &Sim, ordinal: u32) -> CallAnswer {
+    let now = sim.proxy().milliseconds;
+    let host = format!("{}-{ordinal}.{}", kit::STATEFUL_SET, kit::DOMAIN);
+    let pin = json!({"v": 1, "host": host, "address": null, "bound_at": now, "used_at": now});
+    answer(&json!({"GETEX": pin.to_string()}).to_string())
+}
+
+fn status(step: &Step) -> u16 {
+    match step {
+        Step::Go => 200,
+        Step::Wait => 0,
+        Step::Reply(status, ..) => *status,
+    }
+}
+
+fn counter(sim: &Sim, name: &str) -> u64 {
+    sim.proxy().counters.get(&format!("podpin_{name}_total")).copied().unwrap_or(0)
+}
+
+#[test]
+fn requests_that_miss_together_wait_for_one_answer() {
+    let mut sim = sim(|_| {});
+    let waiting: Vec<_> = (0..5).map(|_| ask(&mut sim, "a").0).collect();
+    let (other, _) = ask(&mut sim, "b");
+    let calls = sim.calls();
+    assert_eq!(calls.len(), 2, "one for each session");
+    sim.answer_call(calls[1].0, answer(r#"{"GETEX":null}"#));
+    assert_eq!(status(&sim.step(other)), 404, "in whatever order they come");
+    assert!(waiting.iter().all(|stream| sim.step(*stream) == Step::Wait));
+    let pin = pin(&sim);
+    sim.answer_call(calls[0].0, pin);
+    for stream in waiting {
+        assert_eq!(sim.step(stream), Step::Go);
+        assert_eq!(sim.record(stream).filter_state["wasm.podpin.pod"], "myserver-2");
+    }
+    assert_eq!(ask(&mut sim, "a").1, Step::Go, "now it is known here");
+    assert!(sim.calls().is_empty());
+}
+
+#[test]
+fn an_answer_that_comes_twice_counts_once() {
+    let mut sim = sim(|_| {});
+    let (stream, _) = ask(&mut sim, "a");
+    let (call, _) = one_call(&mut sim);
+    let pin = pin(&sim);
+    sim.answer_call(call, pin.clone());
+    assert_eq!(sim.step(stream), Step::Go);
+    sim.answer_call(call, pin);
+    sim.answer_call(call, fault());
+    sim.answer_call(999, fault());
+    assert_eq!(sim.step(stream), Step::Go);
+    assert_eq!((counter(&sim, "steered"), counter(&sim, "store_faults")), (1, 0));
+}
+
+#[test]
+fn an_answer_that_comes_after_its_client_left_is_not_lost() {
+    let mut sim = sim(|_| {});
+    let ((gone, _), (stays, _)) = (ask(&mut sim, "a"), ask(&mut sim, "a"));
+    let (call, _) = one_call(&mut sim);
+    sim.end(gone);
+    let pin = pin(&sim);
+    sim.answer_call(call, pin);
+    assert_eq!(sim.step(gone), Step::Wait, "nobody is woken who is gone");
+    assert_eq!(sim.step(stays), Step::Go);
+    assert_eq!(ask(&mut sim, "a").1, Step::Go);
+}
+
+#[test]
+fn an_answer_that_never_comes_holds_up_its_session_only() {
+    let mut sim = sim(|_| {});
+    let (stream, step) = ask(&mut sim, "a");
+    assert_eq!(step, Step::Wait);
+    assert_eq!(initialize(&mut sim, "b").1, Step::Wait);
+    let calls = sim.calls();
+    sim.answer_call(calls[1].0, answer(r#"{"SET":[true,"OK"]}"#));
+    assert_eq!(ask(&mut sim, "b").1, Step::Go);
+    sim.end(stream);
+}
+
+/// A time-out of Envoy's own, say.
+#[test]
+fn a_request_that_envoy_answers_meanwhile_is_left_alone() {
+    let mut sim = sim(|_| {});
+    let (stream, _) = ask(&mut sim, "a");
+    let (call, _) = one_call(&mut sim);
+    let request = sim.record(stream).request;
+    sim.answer(stream, headers(&[(":status", "408")]), "");
+    let pin = pin(&sim);
+    sim.answer_call(call, pin);
+    assert_eq!(sim.record(stream).request, request, "too late to steer");
+}
+
+#[test]
+fn a_session_whose_client_left_while_it_was_written_down_is_bound() {
+    let mut sim = sim(|_| {});
+    let (stream, step) = initialize(&mut sim, "a");
+    assert_eq!(step, Step::Wait);
+    let (call, command) = one_call(&mut sim);
+    assert_eq!(
+        (command[0].as_str(), &command[3..]),
+        ("SET", &["EX", "7200", "NX"].map(String::from)[..])
+    );
+    sim.end(stream);
+    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    assert_eq!(ask(&mut sim, "a").1, Step::Go);
+}
+
+#[test]
+fn an_id_that_is_taken_is_compared_with_its_owner() {
+    for (owner, wanted) in [
+        ("this pod", 200),
+        ("another pod", 503),
+        ("nobody any more", 503),
+        ("something that is no pin", 503),
+        ("a store that fails", 503),
+    ] {
+        let mut sim = sim(|plugin| plugin["workload"]["replicas"] = json!(1));
+        let (stream, _) = initialize(&mut sim, "a");
+        let (call, _) = one_call(&mut sim);
+        sim.answer_call(call, answer(r#"{"SET":null}"#));
+        assert_eq!(sim.step(stream), Step::Wait, "{owner}");
+        let (call, command) = one_call(&mut sim);
+        assert_eq!(command[0], "GET");
+        let found = match owner {
+            "this pod" => pin_on(&sim, 0),
+            "another pod" => pin_on(&sim, 1),
+            "nobody any more" => answer(r#"{"GET":null}"#),
+            "something that is no pin" => answer(r#"{"GET":"x"}"#),
+            _ => fault(),
+        };
+        sim.answer_call(call, found);
+        let step = sim.step(stream);
+        assert_eq!(status(&step), wanted, "{owner}");
+        if let Step::Reply(_, headers, _) = step {
+            assert!(!headers.iter().any(|(name, _)| name == "mcp-session-id"));
+        }
+    }
+}
+
+#[test]
+fn a_store_that_keeps_failing_is_asked_once_a_second() {
+    let mut sim = sim(|_| {});
+    for number in 0..3 {
+        let (stream, _) = ask(&mut sim, &number.to_string());
+        let (call, _) = one_call(&mut sim);
+        sim.answer_call(call, fault());
+        assert_eq!(status(&sim.step(stream)), 503);
+    }
+    for second in 0..5 {
+        assert_eq!(status(&ask(&mut sim, "at-once").1), 503, "{second}");
+        assert!(sim.calls().is_empty());
+        sim.advance(Duration::from_secs(1));
+        let (stream, step) = ask(&mut sim, "one-try");
+        assert_eq!(step, Step::Wait);
+        let (call, _) = one_call(&mut sim);
+        assert_eq!(status(&ask(&mut sim, "beside-it").1), 503);
+        assert!(sim.calls().is_empty());
+        sim.answer_call(call, fault());
+        assert_eq!(status(&sim.step(stream)), 503);
+    }
+    sim.advance(Duration::from_secs(1));
+    ask(&mut sim, "another-try");
+    let (call, _) = one_call(&mut sim);
+    sim.answer_call(call, answer(r#"{"GETEX":null}"#));
+    assert_eq!(ask(&mut sim, "all-is-well").1, Step::Wait);
+    let log = sim.proxy().counters;
+    assert_eq!(log["podpin_store_faults_total"], 8);
+    assert_eq!(log["podpin_store_skipped_total"], 10);
+}
+
+#[test]
+fn a_proxy_that_cannot_call_out_fails_at_once() {
+    let mut sim = sim(|_| {});
+    sim.refuse_calls();
+    assert_eq!(status(&ask(&mut sim, "a").1), 503);
+    let (_, step) = initialize(&mut sim, "b");
+    assert_eq!(status(&step), 503);
+    assert_eq!(counter(&sim, "store_failed"), 2);
+}
+
+#[test]
+fn with_on_error_continue_a_session_opens_in_this_proxy_alone() {
+    let mut sim = sim(|plugin| plugin["store"]["on_error"] = json!("continue"));
+    let (stream, _) = initialize(&mut sim, "a");
+    let (call, _) = one_call(&mut sim);
+    sim.answer_call(call, fault());
+    assert_eq!(sim.step(stream), Step::Go);
+    assert_eq!(ask(&mut sim, "a").1, Step::Go);
+    assert_eq!(counter(&sim, "not_shared"), 1);
+    let (stream, _) = ask(&mut sim, "unknown");
+    let (call, _) = one_call(&mut sim);
+    sim.answer_call(call, fault());
+    assert_eq!(status(&sim.step(stream)), 503, "what it does not know may exist all the same");
+}
+
+#[test]
+fn a_use_is_written_back_every_tenth_of_the_idle_timeout_beside_the_request() {
+    let mut sim = sim(|_| {});
+    initialize(&mut sim, "a");
+    let (call, _) = one_call(&mut sim);
+    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    let mut written = 0;
+    for _ in 0..120 {
+        sim.advance(MINUTE);
+        let (stream, step) = ask(&mut sim, "a");
+        assert_eq!(step, Step::Go, "it does not wait");
+        sim.end(stream);
+        for (call, callout) in sim.calls() {
+            let command = command(&callout);
+            assert_eq!((command[0].as_str(), command[2].as_str()), ("EXPIRE", "7200"));
+            sim.answer_call(call, answer(r#"{"EXPIRE":1}"#));
+            written += 1;
+        }
+    }
+    assert_eq!(written, 10);
+}
+
+#[test]
+fn what_the_store_has_lost_is_written_down_again() {
+    let mut sim = sim(|_| {});
+    initialize(&mut sim, "a");
+    let (call, first) = one_call(&mut sim);
+    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    sim.advance(12 * MINUTE);
+    ask(&mut sim, "a");
+    let (call, _) = one_call(&mut sim);
+    sim.answer_call(call, answer(r#"{"EXPIRE":0}"#));
+    let (_, again) = one_call(&mut sim);
+    assert_eq!((&again[..2], &again[3..]), (&first[..2], &first[3..]));
+}
+
+/// Ten thousand streams that were opened at the same time do not all ask the store at once.
+#[test]
+fn open_streams_are_written_back_a_few_at_a_time() {
+    let mut sim = sim(|_| {});
+    for number in 0..1200 {
+        let id = number.to_string();
+        initialize(&mut sim, &id);
+        let (call, _) = one_call(&mut sim);
+        sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+        assert_eq!(ask(&mut sim, &id).1, Step::Go);
+    }
+    let mut written = Vec::new();
+    for second in [12 * 60, 1, 1, 1] {
+        sim.advance(Duration::from_secs(second));
+        written.push(sim.calls().len());
+    }
+    assert_eq!(written, [500, 500, 200, 0]);
+}
