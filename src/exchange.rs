@@ -14,7 +14,7 @@
 use crate::message::{AnswerPeek, Media, Opens, RequestPeek};
 use crate::metrics::Metric;
 use crate::reply::Reply;
-use crate::request::Intent;
+use crate::request::{Intent, Method};
 use crate::session::{BadId, SessionKey};
 use crate::store::{Binding, Lookup};
 use crate::workload::Ordinal;
@@ -38,15 +38,15 @@ pub enum Exchange {
     Looking {
         /// Which one.
         key: SessionKey,
-        /// It is a DELETE.
-        ends: bool,
+        /// By which method.
+        method: Method,
     },
     /// It went to the pod of its session.
     Steered {
         /// Which session.
         key: SessionKey,
-        /// It is a DELETE.
-        ends: bool,
+        /// By which method.
+        method: Method,
     },
     /// It opened a session, which is being bound.
     Binding {
@@ -221,7 +221,9 @@ impl Exchange {
                 Self::Opening { pod, request: RequestPeek::default() },
                 Verdict::because(Decision::Placed, Act::Steer(pod)),
             ),
-            (Self::Looking { key, ends }, Event::Looked(found)) => Self::looked(key, ends, found),
+            (Self::Looking { key, method }, Event::Looked(found)) => {
+                Self::looked(key, method, found)
+            }
             (Self::Opening { .. } | Self::Steered { .. }, Event::SteeringRefused) => {
                 let reply = Act::Reply(Reply::unavailable());
                 (Self::Over, Verdict::because(Decision::SteeringRefused, reply))
@@ -233,8 +235,8 @@ impl Exchange {
             (Self::Opening { pod, request }, Event::Answered(answer)) => {
                 Self::opened(pod, request.opens(), answer)
             }
-            (Self::Steered { key, ends }, Event::Answered(answer)) => {
-                Self::answered(key, ends, answer)
+            (Self::Steered { key, method }, Event::Answered(answer)) => {
+                Self::answered(key, method, answer)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Placing | Self::Looking { .. }, Event::Answered(_)) => {
@@ -271,8 +273,8 @@ impl Exchange {
             Intent::Sessionless => pass(Decision::Sessionless),
             Intent::NoSession => pass(Decision::NoSession),
             Intent::Open => (Self::Placing, Verdict::next(Act::Place)),
-            Intent::Use { key, ends } => {
-                (Self::Looking { key, ends }, Verdict::next(Act::Look(key)))
+            Intent::Use { key, method } => {
+                (Self::Looking { key, method }, Verdict::next(Act::Look(key)))
             }
             Intent::Malformed(bad) => {
                 let reply = Act::Reply(Reply::bad_session_id(bad));
@@ -281,10 +283,10 @@ impl Exchange {
         }
     }
 
-    fn looked(key: SessionKey, ends: bool, found: Lookup) -> (Self, Verdict) {
+    fn looked(key: SessionKey, method: Method, found: Lookup) -> (Self, Verdict) {
         let (state, act, decision) = match found {
             Lookup::Live(pin) => {
-                (Self::Steered { key, ends }, Act::Steer(pin.ordinal), Decision::Steered)
+                (Self::Steered { key, method }, Act::Steer(pin.ordinal), Decision::Steered)
             }
             Lookup::Expired => {
                 (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Expired)
@@ -311,17 +313,21 @@ impl Exchange {
         }
     }
 
-    fn answered(key: SessionKey, ends: bool, answer: Answer) -> (Self, Verdict) {
-        let verdict = match answer.status {
+    fn answered(key: SessionKey, method: Method, answer: Answer) -> (Self, Verdict) {
+        let verdict = match (method, answer.status) {
+            // A server without GET streams may have no route for GET at all, and the session lives.
+            (Method::Other, _) => Verdict::pass(),
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
-            404 if answer.by_pod => Verdict::next(Act::Reply(Reply::session_not_found()))
-                .to(Decision::Lost, key)
-                .forgetting(),
-            _ if ends && answer.succeeded() => {
+            (Method::Post | Method::Delete, 404) if answer.by_pod => {
+                Verdict::next(Act::Reply(Reply::session_not_found()))
+                    .to(Decision::Lost, key)
+                    .forgetting()
+            }
+            (Method::Post, _) => Verdict::pass(),
+            (Method::Delete, _) if answer.succeeded() => {
                 Verdict::pass().to(Decision::Ended, key).forgetting()
             }
-            _ if ends => Verdict::pass().to(Decision::EndRefused, key),
-            _ => Verdict::pass(),
+            (Method::Delete, _) => Verdict::pass().to(Decision::EndRefused, key),
         };
         (Self::Over, verdict)
     }

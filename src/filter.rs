@@ -14,7 +14,7 @@ use crate::host::{CallAnswer, CallId, Direction, Flow, Host, Note, Refused};
 use crate::message::Media;
 use crate::metrics::Metric;
 use crate::pin::{Pin, Timestamp};
-use crate::request::{Head, SessionHeader};
+use crate::request::{Head, Method, SessionHeader};
 use crate::session::SessionKey;
 use crate::steer::Edit;
 use crate::store::{Binding, Lookup, News, Store};
@@ -122,6 +122,7 @@ impl<H: Host> Filter<H> {
     pub fn on_answer_headers(&mut self) -> Flow {
         let answer = match self.exchange {
             Exchange::Opening { .. } => self.opening_answer(),
+            Exchange::Steered { method: Method::Other, .. } => return Flow::Continue,
             Exchange::Steered { .. } | Exchange::Looking { .. } => self.steered_answer(),
             _ => return Flow::Continue,
         };
@@ -233,10 +234,15 @@ impl<H: Host> Filter<H> {
         self.pod = Some(pod);
         self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
         if let Exchange::Steered { key, .. } = self.exchange {
-            let running = (key, plugin.ticked.get());
-            plugin.running.borrow_mut().insert(self.id, running);
+            self.runs(key);
         }
         Ok(())
+    }
+
+    /// Keeps the session from idling out until the exchange is over.
+    fn runs(&self, key: SessionKey) {
+        let running = (key, self.plugin.ticked.get());
+        self.plugin.running.borrow_mut().insert(self.id, running);
     }
 
     fn opening_answer(&mut self) -> Answer {
@@ -279,9 +285,10 @@ impl<H: Host> Filter<H> {
             let now = self.host.now();
             self.plugin.store.unbind(&mut self.host, key, now);
         }
-        let Some(decision) = verdict.decision else {
-            return;
-        };
+        let Some(decision) = verdict.decision else { return };
+        if let (Decision::Bound, Some(key)) = (decision, verdict.session) {
+            self.runs(key);
+        }
         self.host.count(decision.metric());
         self.host.annotate(Note::Decision, decision.name());
         let level = match decision {

@@ -37,6 +37,8 @@ impl<'a> Head<'a> {
                 b"x-forwarded-host" => head.forwarded_host = Some(value),
                 b"mcp-session-id" => head.session_id.add(value),
                 b"mcp-protocol-version" => {
+                    // HTTP/2 does not cut off white space, as HTTP/1 does.
+                    let value = value.trim_ascii();
                     head.version = match head.version {
                         Some(other) if other != value => Some(b""),
                         _ => Some(value),
@@ -62,7 +64,7 @@ impl<'a> Head<'a> {
         match self.session_id.parse() {
             None if self.method == b"POST" => Intent::Open,
             None => Intent::NoSession,
-            Some(Ok(id)) => Intent::Use { key: scope.key(id), ends: self.method == b"DELETE" },
+            Some(Ok(id)) => Intent::Use { key: scope.key(id), method: Method::of(self.method) },
             Some(Err(bad)) => Intent::Malformed(bad),
         }
     }
@@ -83,11 +85,32 @@ pub enum Intent {
     Use {
         /// Which one.
         key: SessionKey,
-        /// It is a DELETE, which ends the session if the pod agrees.
-        ends: bool,
+        /// By which method.
+        method: Method,
     },
     /// Its session id breaks the rules.
     Malformed(BadId),
+}
+
+/// The method of a request of a session, as far as it matters to what its answer means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// Carries a message.
+    Post,
+    /// Ends the session if the pod agrees.
+    Delete,
+    /// Opens a stream, GET that is, or is none that MCP has.
+    Other,
+}
+
+impl Method {
+    fn of(method: &[u8]) -> Self {
+        match method {
+            b"POST" => Self::Post,
+            b"DELETE" => Self::Delete,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The `Mcp-Session-Id` headers of one message.
@@ -171,12 +194,12 @@ mod tests {
             (
                 "a session",
                 &[(":method", b"GET"), ("mcp-session-id", b"abc")],
-                Intent::Use { key, ends: false },
+                Intent::Use { key, method: Method::Other },
             ),
             (
                 "the end of a session",
                 &[(":method", b"DELETE"), ("mcp-session-id", b"abc")],
-                Intent::Use { key, ends: true },
+                Intent::Use { key, method: Method::Delete },
             ),
             (
                 "a known version",
@@ -186,7 +209,16 @@ mod tests {
                     ("mcp-protocol-version", b"2025-06-18"),
                     ("mcp-protocol-version", b"2025-06-18"),
                 ],
-                Intent::Use { key, ends: false },
+                Intent::Use { key, method: Method::Post },
+            ),
+            (
+                "a known version, with a space behind it",
+                &[
+                    (":method", b"POST"),
+                    ("mcp-session-id", b"abc"),
+                    ("mcp-protocol-version", b"2025-06-18 "),
+                ],
+                Intent::Use { key, method: Method::Post },
             ),
             (
                 "a version without sessions, with a stray id",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::pin::{Pin, Timestamp};
-use crate::request::Intent;
+use crate::request::{Intent, Method};
 
 const POD: Ordinal = Ordinal(2);
 const KEY: SessionKey = SessionKey::from_octets([7; 16]);
@@ -35,8 +35,8 @@ fn opening<'a>(body: &'a [u8], answer: Answer) -> Vec<Event<'a>> {
     ]
 }
 
-fn using<'a>(ends: bool, found: Lookup) -> Vec<Event<'a>> {
-    vec![Event::Asked(Intent::Use { key: KEY, ends }), Event::Looked(found)]
+fn using<'a>(method: Method, found: Lookup) -> Vec<Event<'a>> {
+    vec![Event::Asked(Intent::Use { key: KEY, method }), Event::Looked(found)]
 }
 
 fn with<'a>(
@@ -71,19 +71,29 @@ fn the_request_decides_where_it_goes() {
             Act::Steer(POD),
             Some(Placed),
         ),
-        ("a session", using(false, live())[..1].to_vec(), Act::Look(KEY), None),
-        ("a live session", using(false, live()), Act::Steer(POD), Some(Steered)),
-        ("an unknown one", using(false, Lookup::Unknown), session_not_found(), Some(Unknown)),
-        ("an expired one", using(true, Lookup::Expired), session_not_found(), Some(Expired)),
+        ("a session", using(Method::Post, live())[..1].to_vec(), Act::Look(KEY), None),
+        ("a live session", using(Method::Post, live()), Act::Steer(POD), Some(Steered)),
+        (
+            "an unknown one",
+            using(Method::Post, Lookup::Unknown),
+            session_not_found(),
+            Some(Unknown),
+        ),
+        (
+            "an expired one",
+            using(Method::Delete, Lookup::Expired),
+            session_not_found(),
+            Some(Expired),
+        ),
         (
             "a store that cannot say",
-            using(false, Lookup::Failed),
+            using(Method::Post, Lookup::Failed),
             Act::Reply(Reply::unavailable()),
             Some(StoreFailed),
         ),
         (
             "a proxy that refuses the steering",
-            with(using(false, live()), [Event::SteeringRefused]),
+            with(using(Method::Post, live()), [Event::SteeringRefused]),
             Act::Reply(Reply::unavailable()),
             Some(SteeringRefused),
         ),
@@ -152,19 +162,21 @@ fn an_error_in_the_body_undoes_the_binding() {
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
     let by_proxy = Answer { by_pod: false, ..answer(404, None) };
-    for (about, ends, answer, act, decision, forget) in [
-        ("a success", false, answer(200, None), Act::Pass, None, false),
-        ("a success that names it", false, answer(200, Some(Ok(KEY))), Act::Pass, None, false),
-        ("a failure", false, answer(500, None), Act::Pass, None, false),
-        ("another client error", false, answer(400, None), Act::Pass, None, false),
-        ("a lost session", false, answer(404, None), session_not_found(), Some(Lost), true),
-        ("no route in the proxy", false, by_proxy, Act::Pass, None, false),
-        ("a DELETE done", true, answer(204, None), Act::Pass, Some(Ended), true),
-        ("a DELETE done before", true, answer(404, None), session_not_found(), Some(Lost), true),
-        ("a DELETE refused", true, answer(405, None), Act::Pass, Some(EndRefused), false),
-        ("a DELETE that failed", true, answer(500, None), Act::Pass, Some(EndRefused), false),
+    use Method::{Delete, Other, Post};
+    for (about, method, answer, act, decision, forget) in [
+        ("a success", Post, answer(200, None), Act::Pass, None, false),
+        ("a success that names it", Post, answer(200, Some(Ok(KEY))), Act::Pass, None, false),
+        ("a failure", Post, answer(500, None), Act::Pass, None, false),
+        ("another client error", Post, answer(400, None), Act::Pass, None, false),
+        ("a lost session", Post, answer(404, None), session_not_found(), Some(Lost), true),
+        ("no route in the proxy", Post, by_proxy, Act::Pass, None, false),
+        ("a GET that has no route", Other, answer(404, None), Act::Pass, None, false),
+        ("a DELETE done", Delete, answer(204, None), Act::Pass, Some(Ended), true),
+        ("a DELETE done before", Delete, answer(404, None), session_not_found(), Some(Lost), true),
+        ("a DELETE refused", Delete, answer(405, None), Act::Pass, Some(EndRefused), false),
+        ("a DELETE that failed", Delete, answer(500, None), Act::Pass, Some(EndRefused), false),
     ] {
-        let verdict = last(with(using(ends, live()), [Event::Answered(answer)]));
+        let verdict = last(with(using(method, live()), [Event::Answered(answer)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
         assert_eq!(verdict.forget, forget, "{about}");
     }
@@ -185,7 +197,7 @@ fn bodies_are_read_only_while_they_can_tell_something() {
     assert_eq!(reads, [no, request, no, no, answer, no]);
 
     let mut exchange = Exchange::default();
-    for event in with(using(false, live()), [Event::Answered(self::answer(200, None))]) {
+    for event in with(using(Method::Post, live()), [Event::Answered(self::answer(200, None))]) {
         exchange = exchange.on(event).0;
         assert_eq!((exchange.reads_request_body(), exchange.reads_answer_body()), no);
     }

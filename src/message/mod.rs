@@ -114,8 +114,8 @@ pub struct AnswerPeek {
     json: Json,
     /// The message at hand is known not to be the answer.
     skip: bool,
-    /// The value of `error` comes next.
-    in_error: bool,
+    /// The value of `error` (true) or `result` comes next.
+    in_outcome: Option<bool>,
     seen: usize,
     found: Option<bool>,
 }
@@ -127,7 +127,7 @@ impl AnswerPeek {
             events: (media == Media::EventStream).then(EventData::default),
             json: Json::default(),
             skip: false,
-            in_error: false,
+            in_outcome: None,
             seen: 0,
             found: (media == Media::Other).then_some(false),
         }
@@ -150,7 +150,7 @@ impl AnswerPeek {
                     Some(sse::Piece::EndOfEvent) => {
                         self.json = Json::default();
                         self.skip = false;
-                        self.in_error = false;
+                        self.in_outcome = None;
                     }
                     None => {}
                 },
@@ -173,17 +173,18 @@ impl AnswerPeek {
             return;
         }
         match self.json.read(octet) {
-            Some(Token::Key(b"error")) => self.in_error = true,
-            // Some servers write an error of null beside a result.
-            Some(Token::Other(b'n')) => self.in_error = false,
-            Some(Token::Text(_) | Token::Other(_)) if self.in_error => self.found = Some(true),
-            Some(Token::Key(b"result")) => self.found = Some(false),
+            Some(Token::Key(b"error")) => self.in_outcome = Some(true),
+            Some(Token::Key(b"result")) => self.in_outcome = Some(false),
+            // Some servers write both, and null for the one that it is not.
+            Some(Token::Other(b'n')) => self.in_outcome = None,
+            Some(Token::Text(_) | Token::Other(_)) => self.found = self.in_outcome,
             Some(Token::Key(b"method") | Token::Array | Token::End | Token::Broken) => {
                 // In a stream another message may follow; a whole body has no more to say.
                 self.skip = true;
                 self.found = self.events.is_none().then_some(false);
             }
-            Some(Token::Key(_) | Token::Text(_) | Token::Other(_)) | None => {}
+            Some(Token::Key(_)) => self.in_outcome = None,
+            None => {}
         }
     }
 }

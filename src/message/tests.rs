@@ -68,6 +68,8 @@ fn an_answer_is_an_error_if_it_says_so_at_the_top() {
         (Media::Json, r#"{"id":"error","result":{}}"#, false),
         (Media::Json, r#"{"jsonrpc":"2.0","id":1,"error":null,"result":{}}"#, false),
         (Media::Json, r#"{"error":null,"id":1}"#, false),
+        (Media::Json, r#"{"result":null,"error":{"code":1}}"#, true),
+        (Media::Json, r#"{"id":1,"result":{},"error":{}}"#, false),
         (Media::Json, r#"{"error":"text","id":1}"#, true),
         (Media::Json, "not json", false),
         (Media::EventStream, "data: {\"error\":{}}\n\n", true),

@@ -233,7 +233,7 @@ impl<E: Engine> Model<E> {
             return (stream, Got { pod: seen, ..got });
         }
         let body = match ask.method {
-            Method::GET => Vec::new(),
+            Method::GET if head.status.is_success() => Vec::new(),
             _ => self.pass(stream, body),
         };
         (stream, Got { status: head.status, headers: head.headers, body, pod: seen })

@@ -45,6 +45,7 @@ macro_rules! each_scenario {
             an_answer_in_json_binds_as_well,
             another_method_with_a_fresh_id_binds_nothing,
             a_refused_delete_keeps_the_session,
+            a_404_to_a_get_is_passed_and_keeps_the_session,
             a_bad_id_of_a_pod_binds_nothing,
             an_id_in_use_on_another_pod_is_not_handed_out,
         }

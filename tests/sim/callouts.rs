@@ -297,9 +297,10 @@ fn open_streams_are_written_back_a_few_at_a_time() {
     let mut sim = sim(|_| {});
     for number in 0..1200 {
         let id = number.to_string();
-        initialize(&mut sim, &id);
+        let (stream, _) = initialize(&mut sim, &id);
         let (call, _) = one_call(&mut sim);
         sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+        sim.end(stream);
         assert_eq!(ask(&mut sim, &id).1, Step::Go);
     }
     let mut written = Vec::new();

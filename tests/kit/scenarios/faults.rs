@@ -69,6 +69,19 @@ pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) 
     assert_eq!(driver.send(Ask::tool("count").session("fresh")).ordinal(), opened);
 }
 
+/// A server without GET streams, and without a route for GET.
+pub fn a_404_to_a_get_is_passed_and_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = script(driver, |seen| match seen.method.as_str() {
+        "GET" => answer(404, "fresh", "Cannot GET /mcp"),
+        _ => answer(200, "fresh", RESULT),
+    });
+    let opened = driver.send(Ask::initialize()).ordinal();
+    let got = driver.send(Ask::get().session("fresh"));
+    assert_eq!((got.status.as_u16(), got.body), (404, b"Cannot GET /mcp".to_vec()));
+    assert_eq!(driver.send(Ask::tool("count").session("fresh")).ordinal(), opened);
+    assert_eq!(driver.counter("lost"), 0);
+}
+
 pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| answer(200, "not an id", RESULT));
     assert_eq!(driver.send(Ask::initialize()).status, 200);

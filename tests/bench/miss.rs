@@ -1,0 +1,75 @@
+//! What a session costs that this Envoy does not know yet: one question to Redis.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use http::Response;
+use kit::client::Ask;
+use kit::mini_redis::Front;
+use kit::pods::App;
+use kit::setup::{RedisFront, SharedSetup};
+use redis::Value;
+
+const SESSIONS: usize = 2000;
+
+/// What a miss may add to what the front of the Redis takes for itself.
+const ALLOWED: Duration = Duration::from_millis(1);
+
+pub(crate) async fn run() -> Result<()> {
+    let setup = SharedSetup::start(Front::Webdis, App::Script(answer)).await?;
+    let (opener, other) = (setup.envoy().await?, setup.envoy().await?);
+    let http = reqwest::Client::new();
+    let mut ids = Vec::new();
+    for _ in 0..SESSIONS {
+        let got = Ask::initialize().send(&http, &opener.url("")).await?;
+        ids.push(got.headers().get("mcp-session-id").context("no session")?.clone());
+        got.bytes().await?;
+    }
+    let (mut misses, mut hits, mut redis) = (Vec::new(), Vec::new(), Vec::new());
+    let Value::Array(keys) = setup.redis.command(&["KEYS", "*"]).await? else { bail!("no keys") };
+    let RedisFront::Webdis(webdis) = &setup.front else { bail!("no webdis") };
+    let url = format!("http://{}/", webdis.address);
+    // In turns, so that what else the machine does meets all three alike.
+    for (id, key) in ids.iter().zip(keys) {
+        let Value::BulkString(key) = key else { bail!("no key") };
+        let command = format!("GETEX/{}/EX/7200", String::from_utf8(key)?);
+        for times in [&mut misses, &mut hits] {
+            let start = Instant::now();
+            let got = Ask::tool("count").session(id).send(&http, &other.url("")).await?;
+            got.error_for_status()?.bytes().await?;
+            times.push(start.elapsed());
+        }
+        let start = Instant::now();
+        let get = http.post(&url).basic_auth("podpin", Some("secret")).body(command).send().await?;
+        get.error_for_status()?.bytes().await?;
+        redis.push(start.elapsed());
+    }
+    assert_eq!(other.counter("store_asked").await as usize, SESSIONS);
+    let [miss, hit, redis] = [misses, hits, redis].map(median);
+    let added = miss.saturating_sub(hit);
+    println!("medians over {SESSIONS} sessions, one at a time\n");
+    println!("a call that Envoy knows the pod of     {hit:>10.1?}");
+    println!("a call that it asks Redis about        {miss:>10.1?}");
+    println!("so asking adds                         {added:>10.1?}");
+    println!("webdis' own time for that question     {redis:>10.1?}");
+    if added > redis + ALLOWED {
+        bail!("asking adds more than {ALLOWED:?} to what webdis takes");
+    }
+    Ok(())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn answer(_: &kit::pods::Seen) -> Response<String> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Response::builder()
+        .header("content-type", "application/json")
+        .header("mcp-session-id", format!("session-{number}"))
+        .body(r#"{"jsonrpc":"2.0","id":0,"result":{}}"#.to_owned())
+        .expect("a response")
+}
