@@ -27,7 +27,7 @@ impl Bootstrap {
     /// The module's path becomes one that holds anywhere.
     pub fn with_module(mut self) -> Self {
         let module = root().join("dist/podpin.wasm");
-        walk(&mut self.0, &mut |value| {
+        walk("", &mut self.0, &mut |_, value| {
             if value == "dist/podpin.wasm" {
                 *value = module.display().to_string().into();
             }
@@ -38,20 +38,15 @@ impl Bootstrap {
     /// Replaces one of the example's ports, wherever it stands.
     pub fn port(mut self, from: u16, to: u16) -> Self {
         let suffix = format!(":{from}");
-        walk(&mut self.0, &mut |value| {
-            if *value == from {
+        let replace = |key: &str, value: &mut Value| {
+            if matches!(key, "port" | "port_value") && *value == from {
                 *value = to.into();
             } else if let Some(host) = value.as_str().and_then(|text| text.strip_suffix(&suffix)) {
                 *value = format!("{host}:{to}").into();
             }
-        });
-        self.plugin(|plugin| {
-            walk(plugin, &mut |value| {
-                if *value == from {
-                    *value = to.into();
-                }
-            });
-        })
+        };
+        walk("", &mut self.0, &mut &replace);
+        self.plugin(|plugin| walk("", plugin, &mut &replace))
     }
 
     /// Changes the filter's own configuration.
@@ -123,11 +118,13 @@ impl Bootstrap {
     }
 }
 
-/// Calls `visit` on every value within `value`.
-fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
+/// Calls `visit` on every value within `value`, with the key that it stands under.
+fn walk(key: &str, value: &mut Value, visit: &mut impl FnMut(&str, &mut Value)) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
-        Value::Object(members) => members.values_mut().for_each(|member| walk(member, visit)),
-        _ => visit(value),
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(key, item, visit)),
+        Value::Object(members) => {
+            members.iter_mut().for_each(|(key, member)| walk(key, member, visit));
+        }
+        _ => visit(key, value),
     }
 }

@@ -71,8 +71,8 @@ impl Envoy {
         });
         let Some((admin, address)) = ready.await else {
             let log = envoy.log();
-            let mut critical = log.lines().filter(|line| line.contains("][critical]"));
-            bail!("Envoy did not start: {}", critical.next_back().unwrap_or(&log));
+            let from = log.find("][critical]").unwrap_or(0);
+            bail!("Envoy did not start: {}", &log[from..]);
         };
         (envoy.admin, envoy.address) = (admin, address);
         Ok(envoy)
