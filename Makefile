@@ -10,13 +10,13 @@ help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: prerequisites build envoy ## Opens 30 sessions on 3 pods, without Podpin and with it, and compares
-	@$(CARGO) run --locked --quiet --package podpin-tests --bin demo
+	@$(CARGO) run --locked --package podpin-tests --bin demo
 
 demo-redis: prerequisites-redis build envoy ## Sessions across two Envoys that share a Redis, and their restart
-	@$(CARGO) run --locked --quiet --package podpin-tests --bin demo redis
+	@$(CARGO) run --locked --package podpin-tests --bin demo redis
 
 up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
-	@$(CARGO) run --locked --quiet --package podpin-tests --bin demo up $(EXAMPLE)
+	@$(CARGO) run --locked --package podpin-tests --bin demo up $(EXAMPLE)
 
 build: ## Builds dist/podpin.wasm
 	@filter/build-wasm
@@ -25,7 +25,7 @@ test: prerequisites-redis build envoy ## Runs all tests, up to those on a real E
 	$(CARGO) test --locked --workspace
 
 bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
-	@$(CARGO) run --locked --quiet --release --package podpin-tests --bin bench
+	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 lint: ## Checks format, lints, and that the core depends on no proxy
 	$(CARGO) fmt --all --check

@@ -11,8 +11,8 @@
 //! Nothing here reads or writes: a [`Verdict`] says what is to be done, and the next [`Event`]
 //! says what came of it.
 
+use crate::decision::Decision;
 use crate::message::{AnswerPeek, Media, Opens, RequestPeek};
-use crate::metrics::Metric;
 use crate::reply::Reply;
 use crate::request::{Intent, Method};
 use crate::session::{BadId, SessionKey};
@@ -92,7 +92,7 @@ pub enum Event<'a> {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// It came from a pod, not from the proxy itself.
+    /// It came from a pod, not from the proxy itself. Asked only of a 404; else true.
     pub by_pod: bool,
     /// The session that it names.
     pub session: Option<Result<SessionKey, BadId>>,
@@ -136,80 +136,6 @@ pub enum Act {
     Reply(Reply),
 }
 
-/// What was decided about an exchange: a row of the behaviour table.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Decision {
-    /// Passed: not one of the paths.
-    Elsewhere,
-    /// Passed: a protocol version without sessions.
-    Sessionless,
-    /// Passed: names no session and cannot open one.
-    NoSession,
-    /// Sent to a pod that was picked.
-    Placed,
-    /// Sent to the pod of its session.
-    Steered,
-    /// Answered 400: its session id breaks the rules.
-    BadSessionId,
-    /// Answered 404: nothing is known of its session.
-    Unknown,
-    /// Answered 404: its session had expired.
-    Expired,
-    /// Answered 503: the store could not be asked, or did not take the pin.
-    StoreFailed,
-    /// Answered 503: the proxy refused the steering.
-    SteeringRefused,
-    /// The answer opened a session, which is bound.
-    Bound,
-    /// Answered 503: the pod gave out an id that is in use on another pod.
-    IdTaken,
-    /// The answer opened no session.
-    NotBound,
-    /// The answer names a session by an id that breaks the rules, so it cannot be used.
-    BadIdOfPod,
-    /// The answer was an error after all; the session is not bound.
-    Undone,
-    /// The pod ended the session as asked.
-    Ended,
-    /// The pod did not end the session.
-    EndRefused,
-    /// Answered 404: the pod no longer knows the session.
-    Lost,
-}
-
-impl Decision {
-    /// The word for it in logs and access logs.
-    pub fn name(self) -> &'static str {
-        let metric = self.metric().name();
-        let name = metric.strip_prefix("podpin_").unwrap_or(metric);
-        name.strip_suffix("_total").unwrap_or(name)
-    }
-
-    /// The counter of it.
-    pub fn metric(self) -> Metric {
-        match self {
-            Self::Elsewhere => Metric::Elsewhere,
-            Self::Sessionless => Metric::Sessionless,
-            Self::NoSession => Metric::NoSession,
-            Self::Placed => Metric::Placed,
-            Self::Steered => Metric::Steered,
-            Self::BadSessionId => Metric::BadSessionId,
-            Self::Unknown => Metric::Unknown,
-            Self::Expired => Metric::Expired,
-            Self::StoreFailed => Metric::StoreFailed,
-            Self::SteeringRefused => Metric::SteeringRefused,
-            Self::Bound => Metric::Bound,
-            Self::IdTaken => Metric::IdTaken,
-            Self::NotBound => Metric::NotBound,
-            Self::BadIdOfPod => Metric::BadIdOfPod,
-            Self::Undone => Metric::Undone,
-            Self::Ended => Metric::Ended,
-            Self::EndRefused => Metric::EndRefused,
-            Self::Lost => Metric::Lost,
-        }
-    }
-}
-
 // === impl Exchange ===
 
 impl Exchange {
@@ -239,9 +165,7 @@ impl Exchange {
                 Self::answered(key, method, answer)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
-            (Self::Placing | Self::Looking { .. }, Event::Answered(_)) => {
-                (Self::Over, Verdict::pass())
-            }
+            (Self::Looking { .. }, Event::Answered(_)) => (Self::Over, Verdict::pass()),
             (Self::Binding { key, media }, Event::Stored(binding)) => {
                 Self::stored(key, media, binding)
             }
@@ -259,6 +183,16 @@ impl Exchange {
     /// Whether the request's body is worth reading. If not, it need not leave the proxy.
     pub fn reads_request_body(&self) -> bool {
         matches!(self, Self::Opening { request, .. } if !request.is_done())
+    }
+
+    /// Whether the answer's status matters. If not, it need not leave the proxy.
+    pub fn reads_answer_status(&self) -> bool {
+        // A server without GET streams may have no route for GET at all, and the session lives.
+        match self {
+            Self::Steered { method, .. } => *method != Method::Other,
+            Self::Looking { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the answer's body is worth reading.
@@ -315,15 +249,13 @@ impl Exchange {
 
     fn answered(key: SessionKey, method: Method, answer: Answer) -> (Self, Verdict) {
         let verdict = match (method, answer.status) {
-            // A server without GET streams may have no route for GET at all, and the session lives.
-            (Method::Other, _) => Verdict::pass(),
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
             (Method::Post | Method::Delete, 404) if answer.by_pod => {
                 Verdict::next(Act::Reply(Reply::session_not_found()))
                     .to(Decision::Lost, key)
                     .forgetting()
             }
-            (Method::Post, _) => Verdict::pass(),
+            (Method::Post | Method::Other, _) => Verdict::pass(),
             (Method::Delete, _) if answer.succeeded() => {
                 Verdict::pass().to(Decision::Ended, key).forgetting()
             }

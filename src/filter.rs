@@ -1,39 +1,23 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
-use log::{Level, log, log_enabled, warn};
+use log::{Level, log, log_enabled};
 
-use crate::config::Config;
-use crate::exchange::{Act, Answer, Decision, Event, Exchange, Verdict};
-use crate::host::{CallAnswer, CallId, Direction, Flow, Host, Note, Refused};
+use crate::decision::Decision;
+use crate::exchange::{Act, Answer, Event, Exchange, Verdict};
+use crate::headers;
+use crate::host::{Direction, Flow, Host, Note, Refused};
 use crate::message::Media;
 use crate::metrics::Metric;
-use crate::pin::{Pin, Timestamp};
-use crate::request::{Head, Method, SessionHeader};
+use crate::pin::Pin;
+use crate::plugin::Plugin;
+use crate::request::{Head, SessionHeader};
 use crate::session::SessionKey;
 use crate::steer::Edit;
-use crate::store::{Binding, Lookup, News, Store};
+use crate::store::{Binding, Lookup, News};
 use crate::workload::Ordinal;
-
-/// The filter as configured for one workload, on one worker thread.
-#[derive(Debug)]
-pub struct Plugin {
-    config: Config,
-    store: Store,
-    /// Exchanges that went to the pod of their session and are not over: the session of each, and
-    /// when it was last noted as in use.
-    running: RefCell<BTreeMap<u32, (SessionKey, Timestamp)>>,
-    /// The time of the last tick: a clock that costs nothing to read.
-    ticked: Cell<Timestamp>,
-}
-
-/// A tick notes at most so many sessions as in use, lest they all go to the store at once.
-const NOTED_A_TICK: usize = 500;
 
 /// The filter at work on one HTTP exchange.
 #[derive(Debug)]
@@ -44,49 +28,6 @@ pub struct Filter<H> {
     exchange: Exchange,
     /// The pod that the request was sent to.
     pod: Option<Ordinal>,
-}
-
-// === impl Plugin ===
-
-impl Plugin {
-    /// Begins to serve a workload.
-    pub fn start(config: Config, host: &mut impl Host) -> Rc<Self> {
-        for key in &config.without_effect {
-            warn!("{key} has no effect in this version");
-        }
-        let store = Store::open(&config, host);
-        let now = host.now();
-        Rc::new(Self { config, store, running: RefCell::default(), ticked: Cell::new(now) })
-    }
-
-    /// An answer to a callout came. Says which exchanges are to be told what by
-    /// [`Filter::on_news`].
-    pub fn on_answer(
-        &self,
-        host: &mut impl Host,
-        call: CallId,
-        answer: &CallAnswer,
-    ) -> Vec<(u32, News)> {
-        self.store.on_answer(host, call, answer)
-    }
-
-    /// How often [`Plugin::tick`] is to be called.
-    pub fn tick_period(&self) -> Duration {
-        (self.config.lifetime.idle_timeout / 20).min(Duration::from_secs(1))
-    }
-
-    /// Keeps sessions from idling out while an exchange of theirs runs, however long.
-    pub fn tick(&self, host: &mut impl Host) {
-        let now = host.now();
-        self.ticked.set(now);
-        let lifetime = &self.config.lifetime;
-        let mut running = self.running.borrow_mut();
-        let due = running.values_mut().filter(|(_, noted)| lifetime.wants_refresh(*noted, now));
-        for (key, noted) in due.take(NOTED_A_TICK) {
-            *noted = now;
-            self.store.touch(host, key, now);
-        }
-    }
 }
 
 // === impl Filter ===
@@ -122,8 +63,7 @@ impl<H: Host> Filter<H> {
     pub fn on_answer_headers(&mut self) -> Flow {
         let answer = match self.exchange {
             Exchange::Opening { .. } => self.opening_answer(),
-            Exchange::Steered { method: Method::Other, .. } => return Flow::Continue,
-            Exchange::Steered { .. } | Exchange::Looking { .. } => self.steered_answer(),
+            _ if self.exchange.reads_answer_status() => self.steered_answer(),
             _ => return Flow::Continue,
         };
         self.settle(Event::Answered(answer), &Head::default())
@@ -158,10 +98,8 @@ impl<H: Host> Filter<H> {
 
     /// The exchange is over, one way or another.
     pub fn on_end(&mut self) {
-        self.plugin.running.borrow_mut().remove(&self.id);
-        if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
-            self.plugin.store.leave(self.id);
-        }
+        self.plugin.rests(self.id);
+        self.exchange = Exchange::Over;
     }
 
     /// Takes an event, does what comes of it, and goes on until the message passes, waits or is
@@ -234,24 +172,18 @@ impl<H: Host> Filter<H> {
         self.pod = Some(pod);
         self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
         if let Exchange::Steered { key, .. } = self.exchange {
-            self.runs(key);
+            self.plugin.runs(self.id, key);
         }
         Ok(())
     }
 
-    /// Keeps the session from idling out until the exchange is over.
-    fn runs(&self, key: SessionKey) {
-        let running = (key, self.plugin.ticked.get());
-        self.plugin.running.borrow_mut().insert(self.id, running);
-    }
-
     fn opening_answer(&mut self) -> Answer {
-        let headers = self.host.answer_headers();
+        let block = self.host.answer_headers();
         let (mut status, mut session) = (0, SessionHeader::None);
         let (mut content_type, mut content_encoding) = (None, None);
-        for (name, value) in &headers {
+        for (name, value) in &block {
             match name {
-                b":status" => status = status_of(value),
+                b":status" => status = headers::status(value),
                 b"mcp-session-id" => session.add(value),
                 b"content-type" => content_type = Some(value),
                 b"content-encoding" => content_encoding = Some(value),
@@ -281,15 +213,15 @@ impl<H: Host> Filter<H> {
     /// Forgets the session if so decided, and tells counters, access log and log.
     fn conclude(&mut self, verdict: &Verdict) {
         if let (true, Some(key)) = (verdict.forget, &verdict.session) {
-            self.plugin.running.borrow_mut().remove(&self.id);
+            self.plugin.rests(self.id);
             let now = self.host.now();
             self.plugin.store.unbind(&mut self.host, key, now);
         }
         let Some(decision) = verdict.decision else { return };
         if let (Decision::Bound, Some(key)) = (decision, verdict.session) {
-            self.runs(key);
+            self.plugin.runs(self.id, key);
         }
-        self.host.count(decision.metric());
+        self.host.count(Metric::Decided(decision));
         self.host.annotate(Note::Decision, decision.name());
         let level = match decision {
             Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
@@ -303,8 +235,4 @@ impl<H: Host> Filter<H> {
             log!(level, "{}:{session}{pod}", decision.name());
         }
     }
-}
-
-fn status_of(value: &[u8]) -> u16 {
-    std::str::from_utf8(value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
 }

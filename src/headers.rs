@@ -60,6 +60,11 @@ impl<'a> IntoIterator for &'a Headers {
     }
 }
 
+/// The status in the value of a `:status` header; 0 if there is none.
+pub fn status(value: &[u8]) -> u16 {
+    std::str::from_utf8(value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
 /// Iterator over a packed block.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {

@@ -104,7 +104,7 @@ pub enum Direction {
 /// What a record of the access log says about the filter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Note {
-    /// The last decision, by the name that [`crate::exchange::Decision`] gives it.
+    /// The last decision, by the name that [`crate::decision::Decision`] gives it.
     Decision,
     /// The pod that the request was steered to. Absent if the proxy chose.
     Pod,

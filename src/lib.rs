@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod decision;
 pub mod exchange;
 pub mod filter;
 pub mod headers;
@@ -17,6 +18,7 @@ pub mod message;
 pub mod metrics;
 pub mod pin;
 pub mod placement;
+pub mod plugin;
 pub mod reply;
 pub mod request;
 pub mod session;

@@ -1,46 +1,13 @@
 //! Every counter, by name.
 
+use crate::decision::Decision;
+
 /// A counter of events since the proxy started. Envoy shows it as `wasmcustom.<name>`, and to
 /// Prometheus as `<name>`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[repr(usize)]
 pub enum Metric {
-    /// Requests outside the configured paths.
-    Elsewhere,
-    /// Requests of a protocol version without sessions.
-    Sessionless,
-    /// Requests without a session id that cannot open a session.
-    NoSession,
-    /// Requests without a session id that were steered to a new pod.
-    Placed,
-    /// Requests of a session that were steered to its pod.
-    Steered,
-    /// Requests answered 400 for their session id.
-    BadSessionId,
-    /// Requests answered 404 because nothing is known of their session.
-    Unknown,
-    /// Requests answered 404 because their session had expired.
-    Expired,
-    /// Requests answered 503 because the store failed.
-    StoreFailed,
-    /// Requests answered 503 because the proxy refused the steering.
-    SteeringRefused,
-    /// Sessions bound to the pod that opened them.
-    Bound,
-    /// Sessions not bound because their id already belongs to a live session on another pod.
-    IdTaken,
-    /// Placed requests whose answer opened no session.
-    NotBound,
-    /// Sessions not bound because the pod gave out an id that breaks the rules.
-    BadIdOfPod,
-    /// Bindings undone because the answer turned out to be a JSON-RPC error.
-    Undone,
-    /// Sessions ended by a DELETE that the pod accepted.
-    Ended,
-    /// DELETE requests that the pod refused; their sessions stay bound.
-    EndRefused,
-    /// Sessions that their pod no longer knew.
-    Lost,
+    /// Exchanges about which this was decided.
+    Decided(Decision),
     /// Live sessions that gave way because their bucket of the table was full.
     Evicted,
     /// Requests from which a client's steering headers were removed.
@@ -60,26 +27,8 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All of them, in the order of their values.
-    pub const ALL: [Self; 26] = [
-        Self::Elsewhere,
-        Self::Sessionless,
-        Self::NoSession,
-        Self::Placed,
-        Self::Steered,
-        Self::BadSessionId,
-        Self::Unknown,
-        Self::Expired,
-        Self::StoreFailed,
-        Self::SteeringRefused,
-        Self::Bound,
-        Self::IdTaken,
-        Self::NotBound,
-        Self::BadIdOfPod,
-        Self::Undone,
-        Self::Ended,
-        Self::EndRefused,
-        Self::Lost,
+    /// Those that count no decision.
+    const OTHERS: [Self; 8] = [
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
@@ -90,36 +39,36 @@ impl Metric {
         Self::NotShared,
     ];
 
-    /// Its name.
-    pub fn name(self) -> &'static str {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Decision::ALL.into_iter().map(Self::Decided).chain(Self::OTHERS)
+    }
+
+    /// Its place among all of them.
+    pub fn place(self) -> usize {
         match self {
-            Self::Elsewhere => "podpin_elsewhere_total",
-            Self::Sessionless => "podpin_sessionless_total",
-            Self::NoSession => "podpin_no_session_total",
-            Self::Placed => "podpin_placed_total",
-            Self::Steered => "podpin_steered_total",
-            Self::BadSessionId => "podpin_bad_session_id_total",
-            Self::Unknown => "podpin_unknown_total",
-            Self::Expired => "podpin_expired_total",
-            Self::StoreFailed => "podpin_store_failed_total",
-            Self::SteeringRefused => "podpin_steering_refused_total",
-            Self::Bound => "podpin_bound_total",
-            Self::IdTaken => "podpin_id_taken_total",
-            Self::NotBound => "podpin_not_bound_total",
-            Self::BadIdOfPod => "podpin_bad_id_of_pod_total",
-            Self::Undone => "podpin_undone_total",
-            Self::Ended => "podpin_ended_total",
-            Self::EndRefused => "podpin_end_refused_total",
-            Self::Lost => "podpin_lost_total",
-            Self::Evicted => "podpin_evicted_total",
-            Self::Stripped => "podpin_stripped_total",
-            Self::RandomMissing => "podpin_random_missing_total",
-            Self::StoreAsked => "podpin_store_asked_total",
-            Self::StoreFaults => "podpin_store_faults_total",
-            Self::StoreSkipped => "podpin_store_skipped_total",
-            Self::StoreUntrusted => "podpin_store_untrusted_total",
-            Self::NotShared => "podpin_not_shared_total",
+            Self::Decided(decision) => decision as usize,
+            other => {
+                let others = Self::OTHERS.iter().take_while(|metric| **metric != other);
+                Decision::ALL.len() + others.count()
+            }
         }
+    }
+
+    /// Its name.
+    pub fn name(self) -> String {
+        let word = match self {
+            Self::Decided(decision) => decision.name(),
+            Self::Evicted => "evicted",
+            Self::Stripped => "stripped",
+            Self::RandomMissing => "random_missing",
+            Self::StoreAsked => "store_asked",
+            Self::StoreFaults => "store_faults",
+            Self::StoreSkipped => "store_skipped",
+            Self::StoreUntrusted => "store_untrusted",
+            Self::NotShared => "not_shared",
+        };
+        format!("podpin_{word}_total")
     }
 }
 
@@ -128,11 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_metrics_are_listed_at_their_place() {
-        for (place, metric) in Metric::ALL.into_iter().enumerate() {
-            assert_eq!(metric as usize, place, "{}", metric.name());
+    fn all_metrics_are_listed_at_their_place_by_names_of_their_own() {
+        for (place, metric) in Metric::all().enumerate() {
+            assert_eq!(metric.place(), place, "{}", metric.name());
         }
-        let names: std::collections::BTreeSet<_> = Metric::ALL.map(Metric::name).into();
-        assert_eq!(names.len(), Metric::ALL.len());
+        let names: std::collections::BTreeSet<_> = Metric::all().map(Metric::name).collect();
+        assert_eq!(names.len(), Metric::all().count());
+        assert!(names.contains("podpin_bad_session_id_total"));
     }
 }

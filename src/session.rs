@@ -101,7 +101,7 @@ impl fmt::Debug for Scope {
 /// Stands for a session in stores, logs and metrics. Nothing leads from it back to the id.
 ///
 /// `Display` writes the first 8 hex digits, which is all that a log may show; `{:x}` writes all 32.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionKey([u8; 16]);
 
 impl SessionKey {

@@ -41,7 +41,7 @@ impl Callouts {
         Self { root, in_root: Cell::default(), wanted: RefCell::default(), sent: Cell::default() }
     }
 
-    /// To be held by every callback of the root.
+    /// To be held by every callback of the root that Envoy makes.
     pub(crate) fn in_root(&self) -> InRoot<'_> {
         self.in_root.set(true);
         InRoot(&self.in_root)

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
-use podpin::headers::Headers;
+use podpin::headers::{self, Headers};
 use podpin::host::{
     CallId, Callout, Direction, Host, Note, Overtaken, Refused, SharedData, Version,
 };
@@ -29,14 +29,14 @@ const NEVER: u32 = u32::MAX;
 pub(crate) struct Envoy {
     context: u32,
     callouts: Rc<Callouts>,
-    /// Envoy's ids of the counters, in the order of [`Metric::ALL`].
+    /// Envoy's ids of the counters, in the order of [`Metric::all`].
     metrics: Rc<[u32]>,
 }
 
 impl Envoy {
     pub(crate) fn new(root: u32, callouts: Rc<Callouts>) -> Result<Self, Status> {
-        let define = |metric: Metric| sdk::define_metric(MetricType::Counter, metric.name());
-        let metrics = Metric::ALL.into_iter().map(define).collect::<Result<_, _>>()?;
+        let define = |metric: Metric| sdk::define_metric(MetricType::Counter, &metric.name());
+        let metrics = Metric::all().map(define).collect::<Result<_, _>>()?;
         Ok(Self { context: root, callouts, metrics })
     }
 
@@ -47,8 +47,7 @@ impl Envoy {
 
 /// The status in a map of headers; 0 if there is none.
 pub(crate) fn status(map: MapType) -> u16 {
-    let value = hostcalls::header(map, ":status").unwrap_or_default();
-    std::str::from_utf8(&value).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
+    headers::status(&hostcalls::header(map, ":status").unwrap_or_default())
 }
 
 /// Answers the request at hand.
@@ -152,7 +151,7 @@ impl Host for Envoy {
     }
 
     fn count(&mut self, metric: Metric) {
-        if let Some(id) = self.metrics.get(metric as usize) {
+        if let Some(id) = self.metrics.get(metric.place()) {
             let _ = sdk::increment_metric(*id, 1);
         }
     }

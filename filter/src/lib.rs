@@ -8,9 +8,6 @@ mod hostcalls;
 mod root;
 mod stream;
 
-use proxy_wasm::types::LogLevel;
-
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
 }}

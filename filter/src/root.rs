@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use log::{error, info};
 use podpin::config::Config;
-use podpin::filter::{Filter, Plugin};
+use podpin::filter::Filter;
 use podpin::host::{CallAnswer, CallId};
+use podpin::plugin::Plugin;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};

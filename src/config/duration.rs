@@ -17,6 +17,19 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.checked_mul(milliseconds)?))
 }
 
+/// Writes a duration in the largest unit of which it is a whole number.
+pub(super) fn shown(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    match units
+        .into_iter()
+        .find(|(_, unit)| milliseconds != 0 && milliseconds.is_multiple_of(*unit))
+    {
+        Some((name, unit)) => format!("{}{name}", milliseconds / unit),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +58,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_shown_is_read(milliseconds in 0..u64::from(u32::MAX), unit in 0..4usize) {
+            let unit = [1, 1000, 60_000, 3_600_000][unit];
+            let duration = Duration::from_millis(milliseconds * unit);
+            prop_assert_eq!(parse(&shown(duration)), Some(duration));
+        }
+
         #[test]
         fn any_text_is_read_without_a_panic(text: String) {
             parse(&text);

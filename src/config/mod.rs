@@ -148,11 +148,15 @@ fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
 }
 
 fn read_session(mut section: Section<'_>) -> Lifetime {
-    let idle_timeout = section.duration("idle_timeout", SECOND, YEAR).unwrap_or(2 * HOUR);
-    let max_age = section.duration("max_age", SECOND, YEAR).unwrap_or(24 * HOUR);
-    if idle_timeout > max_age {
-        let wrong = format!("{idle_timeout:?} is longer than session.max_age, {max_age:?}");
-        section.wrong("idle_timeout", wrong);
+    let has_max_age = section.has("max_age");
+    let idle_timeout = section.duration("idle_timeout", SECOND, YEAR);
+    let max_age = section.duration("max_age", SECOND, YEAR);
+    let is_wrong = has_max_age && max_age.is_none();
+    let max_age = max_age.unwrap_or(24 * HOUR);
+    let idle_timeout = idle_timeout.unwrap_or(max_age.min(2 * HOUR));
+    if idle_timeout > max_age && !is_wrong {
+        let (idle, age) = (duration::shown(idle_timeout), duration::shown(max_age));
+        section.wrong("idle_timeout", format!("{idle} is longer than session.max_age, {age}"));
     }
     section.finish();
     Lifetime { idle_timeout, max_age }
@@ -181,8 +185,9 @@ fn read_paths(root: &mut Section<'_>, key: &'static str, otherwise: &[&str]) -> 
         Some(path) if is_path(path) => Ok(path.to_owned()),
         _ => Err("is not a path such as /mcp or /v1/*"),
     };
+    let is_empty = root.is_empty_list(key);
     let paths = root.list(key, is_path);
-    if paths.as_ref().is_some_and(Vec::is_empty) && key == "paths" {
+    if is_empty && key == "paths" {
         root.wrong(key, "is empty");
     }
     paths.map_or_else(|| Paths::new(otherwise), Paths::new)

@@ -118,11 +118,13 @@ impl<'m> Section<'m> {
     /// A whole number. A mesh may hand over `3` as `3.0`.
     pub(super) fn number(&mut self, key: &'static str, min: u32, max: u32) -> Option<u32> {
         let value = self.take(key)?;
-        let number = whole(&value).filter(|number| (min..=max).contains(number));
-        if number.is_none() {
-            self.wrong(key, format_args!("{value} is outside {min}..={max}"));
+        let is_whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
+        match whole(&value).filter(|number| (min..=max).contains(number)) {
+            None if is_whole => self.wrong(key, format_args!("{value} is outside {min}..={max}")),
+            None => self.wrong(key, format_args!("{value} is not a whole number")),
+            number => return number,
         }
-        number
+        None
     }
 
     /// A length of time such as `30s`.
@@ -138,7 +140,8 @@ impl<'m> Section<'m> {
                 self.wrong(key, format_args!("{value} is not a duration such as 250ms, 30s or 2h"))
             }
             Some(duration) if duration < min || duration > max => {
-                self.wrong(key, format_args!("{value} is outside {min:?}..={max:?}"))
+                let (min, max) = (duration::shown(min), duration::shown(max));
+                self.wrong(key, format_args!("{value} is outside {min}..={max}"))
             }
             duration => return duration,
         }
@@ -173,6 +176,10 @@ impl<'m> Section<'m> {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.left.contains_key(key)
+    }
+
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.left.get(key).and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
     /// Notes which of `keys` are not there.

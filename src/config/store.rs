@@ -101,9 +101,9 @@ fn read_user(section: &mut Section<'_>) -> Option<Secret> {
         (false, true) => section.wrong("user", "missing"),
         _ => {}
     }
-    let (Secret(user), Secret(password)) = (user?, password?);
-    if user.contains(':') {
+    if user.as_ref().is_some_and(|Secret(user)| user.contains(':')) {
         section.wrong("user", "has a colon");
     }
+    let (Secret(user), Secret(password)) = (user?, password?);
     Some(Secret(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
 }

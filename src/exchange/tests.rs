@@ -222,10 +222,3 @@ fn an_event_that_nothing_waits_for_passes() {
         }
     }
 }
-
-#[test]
-fn decisions_have_names_of_their_own() {
-    assert_eq!(Decision::Steered.name(), "steered");
-    assert_eq!(Decision::BadSessionId.name(), "bad_session_id");
-    assert_eq!(Decision::Undone.metric().name(), "podpin_undone_total");
-}

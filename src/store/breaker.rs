@@ -18,31 +18,32 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a call may be made now.
+    /// Whether a call may be made now, and is.
     pub(super) fn admits(&mut self, now: Timestamp) -> bool {
-        if self.is_open() && now.since(self.tried_at) < PAUSE {
-            return false;
+        let admits = self.would_admit(now);
+        if admits {
+            self.tried_at = now;
         }
-        self.tried_at = now;
-        true
+        admits
     }
 
-    /// A call failed. True if that opened it.
-    pub(super) fn failed(&mut self, now: Timestamp) -> bool {
+    /// Whether a call may be made now.
+    pub(super) fn would_admit(&self, now: Timestamp) -> bool {
+        !self.is_open() || now.apart(self.tried_at) >= PAUSE
+    }
+
+    /// A call failed.
+    pub(super) fn failed(&mut self, now: Timestamp) {
         self.tried_at = now;
         self.failures = self.failures.saturating_add(1);
-        self.failures == FAILURES
     }
 
-    /// A call succeeded. True if that closed it.
-    pub(super) fn succeeded(&mut self) -> bool {
-        let was_open = self.is_open();
+    /// A call succeeded.
+    pub(super) fn succeeded(&mut self) {
         self.failures = 0;
-        was_open
     }
 
-    /// Whether the store is tried only now and then.
-    pub(super) fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.failures >= FAILURES
     }
 }
@@ -55,20 +56,22 @@ mod tests {
     fn three_failures_in_a_row_open_it_and_one_success_closes_it() {
         let mut breaker = Breaker::default();
         let at = |milliseconds: u64| Timestamp(1_000_000 + milliseconds);
-        assert!(!breaker.failed(at(0)));
-        assert!(!breaker.failed(at(0)));
-        assert!(!breaker.succeeded(), "it was not open");
-        assert!(!breaker.failed(at(0)));
-        assert!(!breaker.failed(at(0)));
-        assert!(breaker.admits(at(0)));
-        assert!(breaker.failed(at(0)), "the third in a row");
+        for _ in 0..2 {
+            breaker.failed(at(0));
+            breaker.failed(at(0));
+            assert!(breaker.admits(at(0)), "two in a row");
+            breaker.succeeded();
+        }
+        (0..3).for_each(|_| breaker.failed(at(0)));
         assert!(!breaker.admits(at(999)));
+        assert!(breaker.would_admit(at(1000)) && breaker.would_admit(at(1000)));
         assert!(breaker.admits(at(1000)), "one try");
         assert!(!breaker.admits(at(1000)), "and no other beside it");
-        assert!(!breaker.failed(at(1250)), "it is open already");
+        breaker.failed(at(1250));
         assert!(!breaker.admits(at(2249)));
         assert!(breaker.admits(at(2250)));
-        assert!(breaker.succeeded());
+        assert!(breaker.admits(at(1250)), "the clock was set back");
+        breaker.succeeded();
         assert!(breaker.admits(at(2250)) && breaker.admits(at(2250)));
     }
 }

@@ -20,7 +20,7 @@ use crate::metrics::Metric;
 use crate::pin::{Lifetime, Pin, Timestamp};
 use crate::session::SessionKey;
 
-use remote::{Answered, Remote};
+use remote::{Opened, Outcome, Remote};
 use table::{Put, Table};
 
 /// What a store knows of a session.
@@ -97,7 +97,7 @@ impl Store {
         match found {
             Lookup::Live(pin) => {
                 if self.lifetime.wants_refresh(pin.used_at, now) {
-                    remote.keep(host, key, pin, now);
+                    remote.keep(host, key, Some(pin), now);
                 }
                 Some(found)
             }
@@ -119,7 +119,7 @@ impl Store {
         now: Timestamp,
     ) -> Option<Binding> {
         match &self.remote {
-            Some(remote) if remote.bind(host, stream, key, pin, now) => None,
+            Some(remote) if remote.bind(host, Opened { key, pin, stream }, now) => None,
             Some(_) => Some(self.bind_without_remote(host, key, pin, now)),
             None => Some(self.bind_near(host, key, pin, now)),
         }
@@ -129,19 +129,33 @@ impl Store {
     pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
         self.near.unbind(host, key);
         if let Some(remote) = &self.remote {
-            remote.unbind(host, key, now);
+            remote.unbind(host, *key, now);
         }
     }
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.
-    pub fn touch(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
-        let pin = self.near.touch(host, key, now);
-        if let (Some(remote), Some(pin)) = (&self.remote, pin) {
-            remote.keep(host, *key, pin, now);
+    pub fn touch(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
+        let found = self.near.look(host, &key, now);
+        self.count_evicted(host);
+        let Some(remote) = &self.remote else { return };
+        match found {
+            Lookup::Live(pin) if !self.lifetime.wants_refresh(pin.used_at, now) => {}
+            Lookup::Live(pin) => remote.keep(host, key, Some(pin), now),
+            Lookup::Expired => {}
+            // It gave way here, but lives in the store.
+            _ => remote.keep(host, key, None, now),
         }
     }
 
-    /// Takes an answer to a callout. Says which exchanges it wakes, and with what.
+    /// To be called now and then: does what could not be done when it was due.
+    pub fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
+        if let Some(remote) = &self.remote {
+            remote.catch_up(host, now);
+        }
+    }
+
+    /// Takes an answer to a callout. Says which exchanges it wakes, and with what; some may be over
+    /// by now.
     pub fn on_answer(
         &self,
         host: &mut impl Host,
@@ -149,30 +163,30 @@ impl Store {
         answer: &CallAnswer,
     ) -> Vec<(u32, News)> {
         let now = host.now();
-        let answered = self.remote.as_ref().map(|remote| remote.on_answer(host, call, answer, now));
-        match answered {
-            Some(Answered::Looked { key, streams, found }) => {
+        let Some(remote) = &self.remote else { return Vec::new() };
+        match remote.on_answer(host, call, answer, now) {
+            Outcome::Looked { key, streams, found } => {
                 if let Lookup::Live(pin) = found {
                     self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
                 }
                 streams.into_iter().map(|stream| (stream, News::Looked(found))).collect()
             }
-            Some(Answered::Stored { key, pin, stream, binding }) => {
+            Outcome::Stored(Opened { key, pin, stream }, binding) => {
                 let binding = match binding {
                     Binding::Bound => self.bind_near(host, key, pin, now),
                     Binding::Taken => Binding::Taken,
                     Binding::Failed => self.bind_without_remote(host, key, pin, now),
                 };
-                stream.into_iter().map(|stream| (stream, News::Stored(binding))).collect()
+                vec![(stream, News::Stored(binding))]
             }
-            Some(Answered::Nothing) | None => Vec::new(),
-        }
-    }
-
-    /// The exchange `stream` waits for nothing any more.
-    pub fn leave(&self, stream: u32) {
-        if let Some(remote) = &self.remote {
-            remote.leave(stream);
+            Outcome::Missed(key, pin) => {
+                // Unless it has ended meanwhile.
+                if self.near.holds(host, &key, now) {
+                    remote.restore(host, key, pin, now);
+                }
+                Vec::new()
+            }
+            Outcome::Nothing => Vec::new(),
         }
     }
 

@@ -3,6 +3,8 @@
 //! A proxy-wasm module speaks HTTP only, so Redis stands behind a front. Commands travel in the
 //! request's body, never in its URL: access logs must not hold keys.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use crate::host::CallAnswer;
@@ -27,9 +29,26 @@ pub enum Reply {
     Nil,
 }
 
+/// Why there is no reply. It never holds a key or a value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Redis refused the command.
+    Redis(String),
+    /// Its front gave no answer, or none that makes sense.
+    Front(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis(fault) | Self::Front(fault) => f.write_str(fault),
+        }
+    }
+}
+
 impl Dialect {
     /// The body of the request that carries a command.
-    pub fn request(self, command: &[&str]) -> Vec<u8> {
+    pub fn request(self, command: &[String]) -> Vec<u8> {
         match self {
             Self::Webdis => {
                 let parts: Vec<_> = command.iter().map(|part| percent_encoded(part)).collect();
@@ -39,30 +58,35 @@ impl Dialect {
         }
     }
 
-    /// The reply in an answer, or what is wrong with it. That never holds a key or a value.
-    pub fn reply(self, answer: &CallAnswer) -> Result<Reply, String> {
+    /// The reply in an answer, or what is wrong with it.
+    pub fn reply(self, answer: &CallAnswer) -> Result<Reply, Fault> {
         let body = serde_json::from_slice::<Value>(&answer.body).ok();
         let body = body.as_ref().and_then(Value::as_object);
         // An error of Redis is worth more than the status it comes with.
         if let Some(error) = body.and_then(|body| self.error(body)) {
             // Its first word is its kind; the rest may quote the command.
             let kind = error.split(' ').next().unwrap_or_default();
-            return Err(format!("it says {}", kind.escape_debug().take(40).collect::<String>()));
+            let kind = kind.escape_debug().take(40).collect::<String>();
+            return Err(Fault::Redis(format!("it says {kind}")));
         }
-        match (answer.status, body) {
+        let fault = match (answer.status, body) {
             (200, Some(body)) => {
                 let value = match self {
                     Self::Upstash => body.get("result"),
                     Self::Webdis => body.values().next().filter(|_| body.len() == 1),
                 };
-                value.and_then(read).ok_or_else(|| "its answer makes no sense".to_owned())
+                match value.and_then(read) {
+                    Some(reply) => return Ok(reply),
+                    None => "its answer makes no sense".to_owned(),
+                }
             }
-            (200, None) => Err("its answer is not a JSON object".to_owned()),
-            (0, _) => Err("its answer broke off".to_owned()),
-            (401 | 403, _) => Err(format!("it refuses the credentials ({})", answer.status)),
-            (504, _) => Err("it did not answer in time".to_owned()),
-            (status, _) => Err(format!("it answers {status}")),
-        }
+            (200, None) => "its answer is not a JSON object".to_owned(),
+            (0, _) => "its answer broke off".to_owned(),
+            (401 | 403, _) => format!("it refuses the credentials ({})", answer.status),
+            (504, _) => "it did not answer in time".to_owned(),
+            (status, _) => format!("it answers {status}"),
+        };
+        Err(Fault::Front(fault))
     }
 
     fn error(self, body: &serde_json::Map<String, Value>) -> Option<&str> {
@@ -111,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_command_is_one_body() {
-        let command = ["SET", "podpin:1a", r#"{"host":"a.b/c"}"#, "EX", "60"];
+        let command = ["SET", "podpin:1a", r#"{"host":"a.b/c"}"#, "EX", "60"].map(str::to_owned);
         assert_eq!(
             Dialect::Webdis.request(&command),
             b"SET/podpin:1a/%7B%22host%22:%22a%2Eb%2Fc%22%7D/EX/60"
@@ -126,32 +150,33 @@ mod tests {
     fn replies_and_faults_are_told_apart() {
         use Dialect::{Upstash, Webdis};
         let ok = || Ok(Reply::Text("OK".into()));
+        let redis = |fault: &str| Err(Fault::Redis(fault.into()));
+        let front = |fault: &str| Err(Fault::Front(fault.into()));
         for (dialect, status, body, wanted) in [
             (Webdis, 200, r#"{"SET":[true,"OK"]}"#, ok()),
             (Webdis, 200, r#"{"SET":null}"#, Ok(Reply::Nil)),
             (Webdis, 200, r#"{"GETEX":"{}"}"#, Ok(Reply::Text("{}".into()))),
             (Webdis, 200, r#"{"DEL":1}"#, Ok(Reply::Number(1))),
-            (Webdis, 200, r#"{"SET":[false,"READONLY no"]}"#, Err("it says READONLY")),
-            (Webdis, 200, r#"{}"#, Err("its answer makes no sense")),
-            (Webdis, 200, r#"{"SET":[true]}"#, Err("its answer makes no sense")),
-            (Webdis, 200, r#"{"SET":"OK","GET":"OK"}"#, Err("its answer makes no sense")),
-            (Webdis, 403, "", Err("it refuses the credentials (403)")),
-            (Webdis, 503, "", Err("it answers 503")),
+            (Webdis, 200, r#"{"SET":[false,"READONLY no"]}"#, redis("it says READONLY")),
+            (Webdis, 200, r#"{}"#, front("its answer makes no sense")),
+            (Webdis, 200, r#"{"SET":[true]}"#, front("its answer makes no sense")),
+            (Webdis, 200, r#"{"SET":"OK","GET":"OK"}"#, front("its answer makes no sense")),
+            (Webdis, 403, "", front("it refuses the credentials (403)")),
+            (Webdis, 503, "", front("it answers 503")),
             (Upstash, 200, r#"{"result":"OK"}"#, ok()),
             (Upstash, 200, r#"{"result":null}"#, Ok(Reply::Nil)),
             (Upstash, 200, r#"{"result":1}"#, Ok(Reply::Number(1))),
-            (Upstash, 400, r#"{"error":"ERR wrong"}"#, Err("it says ERR")),
-            (Upstash, 401, r#"{"error":"Unauthorized"}"#, Err("it says Unauthorized")),
-            (Upstash, 401, "", Err("it refuses the credentials (401)")),
-            (Upstash, 200, r#"{"results":"OK"}"#, Err("its answer makes no sense")),
-            (Upstash, 200, r#"{"result":1.5}"#, Err("its answer makes no sense")),
-            (Upstash, 200, r#"{"result":"#, Err("its answer is not a JSON object")),
-            (Upstash, 200, "<html>", Err("its answer is not a JSON object")),
-            (Upstash, 504, "upstream request timeout", Err("it did not answer in time")),
-            (Upstash, 0, "", Err("its answer broke off")),
+            (Upstash, 400, r#"{"error":"ERR wrong"}"#, redis("it says ERR")),
+            (Upstash, 401, r#"{"error":"Unauthorized"}"#, redis("it says Unauthorized")),
+            (Upstash, 401, "", front("it refuses the credentials (401)")),
+            (Upstash, 200, r#"{"results":"OK"}"#, front("its answer makes no sense")),
+            (Upstash, 200, r#"{"result":1.5}"#, front("its answer makes no sense")),
+            (Upstash, 200, r#"{"result":"#, front("its answer is not a JSON object")),
+            (Upstash, 200, "<html>", front("its answer is not a JSON object")),
+            (Upstash, 504, "upstream request timeout", front("it did not answer in time")),
+            (Upstash, 0, "", front("its answer broke off")),
         ] {
             let answer = CallAnswer { status, body: body.into() };
-            let wanted = wanted.map_err(str::to_owned);
             assert_eq!(dialect.reply(&answer), wanted, "{dialect:?} {status} {body}");
         }
     }
@@ -166,8 +191,7 @@ mod tests {
 
         #[test]
         fn webdis_finds_each_part_again(parts in prop::collection::vec(".{0,20}", 1..5)) {
-            let command: Vec<&str> = parts.iter().map(String::as_str).collect();
-            let body = String::from_utf8(Dialect::Webdis.request(&command)).unwrap();
+            let body = String::from_utf8(Dialect::Webdis.request(&parts)).unwrap();
             let found: Vec<_> = body.split('/').map(decoded).collect();
             prop_assert_eq!(found, parts);
             prop_assert!(!body.contains('.'));

@@ -1,15 +1,20 @@
 //! A Redis that several proxies share, asked through HTTP callouts.
 //!
-//! Every command has one call, and every call one answer. Lookups of one session share a call.
+//! Exchanges wait for look-ups and bindings; those of one session share a look-up. The rest are
+//! chores: nobody waits for them, and those that fail take another turn. Each kind pauses by
+//! itself: what fails for one, the store may well do for the other.
 
-use std::cell::RefCell;
+mod chores;
+mod commands;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use log::{info, warn};
 
 use super::breaker::Breaker;
-use super::redis::Reply;
+use super::redis::{Fault, Reply};
 use super::{Binding, Lookup, record};
 use crate::config::{Config, RedisConfig};
 use crate::host::{CallAnswer, CallId, Callout, Host, Refused};
@@ -17,36 +22,65 @@ use crate::metrics::Metric;
 use crate::pin::{Lifetime, Pin, Timestamp};
 use crate::session::SessionKey;
 use crate::workload::StatefulSet;
+use chores::{Chore, Chores};
+use commands::Commands;
+
+/// What is wrong with the store is told to the log at most so often.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// A Redis behind an HTTP front.
 #[derive(Debug)]
 pub(super) struct Remote {
     redis: RedisConfig,
+    commands: Commands,
     workload: StatefulSet,
     lifetime: Lifetime,
     breaker: RefCell<Breaker>,
     calls: RefCell<BTreeMap<CallId, Purpose>>,
+    /// The exchanges that wait for each look-up.
+    waiting: RefCell<BTreeMap<SessionKey, Vec<u32>>>,
+    chores: RefCell<Chores>,
+    /// When the log was last told what is wrong.
+    told_at: Cell<Timestamp>,
+    /// It was told that the store fails, and not yet that it answers again.
+    told: Cell<bool>,
 }
 
 /// Why a call was made.
 #[derive(Clone, Debug)]
 enum Purpose {
-    /// To look a session up, for so many exchanges.
-    Look { key: SessionKey, streams: Vec<u32> },
-    /// To bind one, unless its id is taken.
-    Bind { key: SessionKey, pin: Pin, stream: Option<u32> },
-    /// To see by whom it is taken.
-    Compare { key: SessionKey, pin: Pin, stream: Option<u32> },
-    /// To keep one from idling out.
-    Keep { key: SessionKey, pin: Pin },
-    /// Nobody waits for what comes of it.
-    Forget,
+    Ask(Question),
+    Do(SessionKey, Chore),
+}
+
+/// What exchanges wait for.
+#[derive(Clone, Debug)]
+enum Question {
+    /// Where a session lives.
+    Look(SessionKey),
+    /// Whether a new one could be bound: not if its id is taken.
+    Bind(Opened),
+    /// By whom it is taken.
+    Compare(Opened),
+}
+
+/// A session that an exchange has opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) key: SessionKey,
+    pub(super) pin: Pin,
+    pub(super) stream: u32,
 }
 
 /// What came of a call.
-pub(super) enum Answered {
+pub(super) enum Outcome {
+    /// A session was looked up for these exchanges.
     Looked { key: SessionKey, streams: Vec<u32>, found: Lookup },
-    Stored { key: SessionKey, pin: Pin, stream: Option<u32>, binding: Binding },
+    /// A session was to be bound.
+    Stored(Opened, Binding),
+    /// The store does not have a session that is in use.
+    Missed(SessionKey, Pin),
+    /// Nobody waits for it.
     Nothing,
 }
 
@@ -55,11 +89,16 @@ pub(super) enum Answered {
 impl Remote {
     pub(super) fn new(redis: RedisConfig, config: &Config) -> Self {
         Self {
+            commands: Commands::new(redis.key_prefix.clone(), config),
             redis,
             workload: config.workload.clone(),
             lifetime: config.lifetime,
             breaker: RefCell::default(),
             calls: RefCell::default(),
+            waiting: RefCell::default(),
+            chores: RefCell::default(),
+            told_at: Cell::default(),
+            told: Cell::default(),
         }
     }
 
@@ -71,54 +110,55 @@ impl Remote {
         key: SessionKey,
         now: Timestamp,
     ) -> bool {
-        for purpose in self.calls.borrow_mut().values_mut() {
-            if let Purpose::Look { key: other, streams } = purpose
-                && *other == key
-            {
-                streams.push(stream);
-                return true;
-            }
+        if let Some(streams) = self.waiting.borrow_mut().get_mut(&key) {
+            streams.push(stream);
+            return true;
         }
-        host.count(Metric::StoreAsked);
-        // GETEX reads and keeps from idling out at once (Redis 6.2).
-        let seconds = seconds(self.lifetime.idle_timeout);
-        let command = ["GETEX", &self.name(&key), "EX", &seconds];
-        self.call(host, Purpose::Look { key, streams: vec![stream] }, &command, now)
+        let asked = self.ask(host, Question::Look(key), &self.commands.look(&key), now);
+        if asked {
+            host.count(Metric::StoreAsked);
+            self.waiting.borrow_mut().insert(key, vec![stream]);
+        }
+        asked
     }
 
     /// Writes a new session down, unless there is one of its id. False if that cannot be done now.
-    pub(super) fn bind(
-        &self,
-        host: &mut impl Host,
-        stream: u32,
-        key: SessionKey,
-        pin: Pin,
-        now: Timestamp,
-    ) -> bool {
-        self.set(host, Purpose::Bind { key, pin, stream: Some(stream) }, &key, &pin, now)
+    pub(super) fn bind(&self, host: &mut impl Host, opened: Opened, now: Timestamp) -> bool {
+        // A server may give an id out again.
+        self.chores.borrow_mut().cancel(&opened.key);
+        let command = self.commands.set(&opened.key, &opened.pin, now);
+        self.ask(host, Question::Bind(opened), &command, now)
     }
 
-    /// Keeps a session from idling out.
-    pub(super) fn keep(&self, host: &mut impl Host, key: SessionKey, pin: Pin, now: Timestamp) {
-        let command = ["EXPIRE", &self.name(&key), &self.time_to_live(&pin, now)];
-        self.call(host, Purpose::Keep { key, pin }, &command, now);
+    /// Keeps a session from idling out that is in use. Its pin may have been forgotten here.
+    pub(super) fn keep(
+        &self,
+        host: &mut impl Host,
+        key: SessionKey,
+        pin: Option<Pin>,
+        now: Timestamp,
+    ) {
+        self.chores.borrow_mut().add(key, Chore::Keep(pin, now));
+        self.catch_up(host, now);
+    }
+
+    /// Writes a session down again that the store has lost.
+    pub(super) fn restore(&self, host: &mut impl Host, key: SessionKey, pin: Pin, now: Timestamp) {
+        self.chores.borrow_mut().add(key, Chore::Restore(pin, now));
+        self.catch_up(host, now);
     }
 
     /// Ends a session for all.
-    pub(super) fn unbind(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
-        self.call(host, Purpose::Forget, &["DEL", &self.name(key)], now);
+    pub(super) fn unbind(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
+        self.chores.borrow_mut().add(key, Chore::Forget);
+        self.catch_up(host, now);
     }
 
-    /// An exchange waits no more.
-    pub(super) fn leave(&self, stream: u32) {
-        for purpose in self.calls.borrow_mut().values_mut() {
-            match purpose {
-                Purpose::Look { streams, .. } => streams.retain(|other| *other != stream),
-                Purpose::Bind { stream: waiting, .. }
-                | Purpose::Compare { stream: waiting, .. } => {
-                    waiting.take_if(|other| *other == stream);
-                }
-                Purpose::Keep { .. } | Purpose::Forget => {}
+    /// Does chores, as far as that can be now.
+    pub(super) fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
+        while let Some((key, chore)) = self.next_chore(now) {
+            if !self.begin(host, key, chore, now) {
+                self.chores.borrow_mut().failed(key, chore, now);
             }
         }
     }
@@ -129,63 +169,79 @@ impl Remote {
         call: CallId,
         answer: &CallAnswer,
         now: Timestamp,
-    ) -> Answered {
-        let Some(purpose) = self.calls.borrow_mut().remove(&call) else { return Answered::Nothing };
+    ) -> Outcome {
+        let Some(purpose) = self.calls.borrow_mut().remove(&call) else { return Outcome::Nothing };
         let reply = self.redis.dialect.reply(answer);
-        match &reply {
-            Ok(_) => {
-                if self.breaker.borrow_mut().succeeded() {
-                    info!("the store answers again");
-                }
-            }
-            Err(fault) => self.failed(host, fault, now),
+        if let Err(fault) = &reply {
+            self.tell(host, fault, now);
         }
         match purpose {
-            Purpose::Look { key, streams } => {
-                let found = self.found(host, &key, reply, now);
-                Answered::Looked { key, streams, found }
-            }
-            Purpose::Bind { key, pin, stream } => match reply {
-                Ok(Reply::Text(_)) => {
-                    Answered::Stored { key, pin, stream, binding: Binding::Bound }
-                }
-                Ok(Reply::Nil) => self.compare(host, key, pin, stream, now),
-                Ok(Reply::Number(_)) | Err(_) => {
-                    Answered::Stored { key, pin, stream, binding: Binding::Failed }
-                }
-            },
-            Purpose::Compare { key, pin, stream } => {
-                let binding = match self.found(host, &key, reply, now) {
-                    Lookup::Live(other) if other.ordinal == pin.ordinal => Binding::Bound,
-                    Lookup::Live(_) | Lookup::Unknown | Lookup::Expired => Binding::Taken,
-                    Lookup::Failed => Binding::Failed,
-                };
-                Answered::Stored { key, pin, stream, binding }
-            }
-            Purpose::Keep { key, pin } => {
-                if reply == Ok(Reply::Number(0)) {
-                    // The store has lost what this proxy still knows.
-                    let pin = Pin { used_at: now, ..pin };
-                    self.set(host, Purpose::Forget, &key, &pin, now);
-                }
-                Answered::Nothing
-            }
-            Purpose::Forget => Answered::Nothing,
+            Purpose::Do(key, chore) => self.did(host, key, chore, reply, now),
+            Purpose::Ask(question) => self.answered(host, question, reply, now),
         }
     }
 
-    fn compare(
+    fn answered(
+        &self,
+        host: &mut impl Host,
+        question: Question,
+        reply: Result<Reply, Fault>,
+        now: Timestamp,
+    ) -> Outcome {
+        match &reply {
+            Err(Fault::Front(_)) => self.breaker.borrow_mut().failed(now),
+            // What Redis refuses it refuses at once: that costs no request a timeout.
+            Ok(_) | Err(Fault::Redis(_)) => self.breaker.borrow_mut().succeeded(),
+        }
+        if reply.is_ok() && self.told.take() {
+            info!("the store answers again");
+        }
+        match question {
+            Question::Look(key) => {
+                let streams = self.waiting.borrow_mut().remove(&key).unwrap_or_default();
+                Outcome::Looked { key, streams, found: self.found(host, &key, reply, now) }
+            }
+            Question::Bind(opened) => match reply {
+                Ok(Reply::Text(_)) => Outcome::Stored(opened, Binding::Bound),
+                Ok(Reply::Nil) => self.compare(host, opened, now),
+                Ok(Reply::Number(_)) | Err(_) => Outcome::Stored(opened, Binding::Failed),
+            },
+            Question::Compare(opened) => {
+                let binding = match self.found(host, &opened.key, reply, now) {
+                    Lookup::Live(other) if other.ordinal == opened.pin.ordinal => Binding::Bound,
+                    Lookup::Live(_) | Lookup::Unknown | Lookup::Expired => Binding::Taken,
+                    Lookup::Failed => Binding::Failed,
+                };
+                Outcome::Stored(opened, binding)
+            }
+        }
+    }
+
+    /// A chore was answered.
+    fn did(
         &self,
         host: &mut impl Host,
         key: SessionKey,
-        pin: Pin,
-        stream: Option<u32>,
+        chore: Chore,
+        reply: Result<Reply, Fault>,
         now: Timestamp,
-    ) -> Answered {
-        let purpose = Purpose::Compare { key, pin, stream };
-        match self.call(host, purpose, &["GET", &self.name(&key)], now) {
-            true => Answered::Nothing,
-            false => Answered::Stored { key, pin, stream, binding: Binding::Failed },
+    ) -> Outcome {
+        match reply {
+            Ok(_) => self.chores.borrow_mut().done(),
+            Err(_) => self.chores.borrow_mut().failed(key, chore, now),
+        }
+        self.catch_up(host, now);
+        match (chore, reply) {
+            (Chore::Keep(Some(pin), _), Ok(Reply::Number(0))) => Outcome::Missed(key, pin),
+            _ => Outcome::Nothing,
+        }
+    }
+
+    fn compare(&self, host: &mut impl Host, opened: Opened, now: Timestamp) -> Outcome {
+        let command = self.commands.get(&opened.key);
+        match self.ask(host, Question::Compare(opened), &command, now) {
+            true => Outcome::Nothing,
+            false => Outcome::Stored(opened, Binding::Failed),
         }
     }
 
@@ -193,7 +249,7 @@ impl Remote {
         &self,
         host: &mut impl Host,
         key: &SessionKey,
-        reply: Result<Reply, String>,
+        reply: Result<Reply, Fault>,
         now: Timestamp,
     ) -> Lookup {
         let text = match reply {
@@ -206,38 +262,58 @@ impl Remote {
             Ok(_) => Lookup::Expired,
             Err(untrusted) => {
                 host.count(Metric::StoreUntrusted);
-                warn!("the stored value of session {key} {untrusted}");
+                if self.may_tell(now) {
+                    warn!("the stored value of session {key} {untrusted}");
+                }
                 Lookup::Unknown
             }
         }
     }
 
-    fn set(
-        &self,
-        host: &mut impl Host,
-        purpose: Purpose,
-        key: &SessionKey,
-        pin: &Pin,
-        now: Timestamp,
-    ) -> bool {
-        let value = record::encode(pin, &self.workload);
-        let time_to_live = self.time_to_live(pin, now);
-        let command = ["SET", &self.name(key), &value, "EX", &time_to_live, "NX"];
-        self.call(host, purpose, &command, now)
+    fn next_chore(&self, now: Timestamp) -> Option<(SessionKey, Chore)> {
+        self.chores.borrow_mut().begin(now)
     }
 
-    /// Sends a command. False if the store is not to be asked now, or the proxy cannot.
-    fn call(
+    fn begin(&self, host: &mut impl Host, key: SessionKey, chore: Chore, now: Timestamp) -> bool {
+        let command = match chore {
+            Chore::Keep(pin, at) => {
+                let bound_at = pin.map_or(at, |pin| pin.bound_at);
+                self.commands.expire(&key, bound_at, at, now)
+            }
+            Chore::Restore(pin, at) => self.commands.set(&key, &Pin { used_at: at, ..pin }, now),
+            Chore::Forget => self.commands.delete(&key),
+        };
+        self.send(host, Purpose::Do(key, chore), &command, now)
+    }
+
+    /// Sends a command for which an exchange waits. False if the store is not to be asked now, or
+    /// the proxy cannot.
+    fn ask(
         &self,
         host: &mut impl Host,
-        purpose: Purpose,
-        command: &[&str],
+        question: Question,
+        command: &[String],
         now: Timestamp,
     ) -> bool {
         if !self.breaker.borrow_mut().admits(now) {
             host.count(Metric::StoreSkipped);
             return false;
         }
+        let sent = self.send(host, Purpose::Ask(question), command, now);
+        if !sent {
+            self.breaker.borrow_mut().failed(now);
+        }
+        sent
+    }
+
+    /// Sends a command. False if the proxy cannot.
+    fn send(
+        &self,
+        host: &mut impl Host,
+        purpose: Purpose,
+        command: &[String],
+        now: Timestamp,
+    ) -> bool {
         let callout = Callout {
             cluster: self.redis.cluster.clone(),
             authority: self.redis.authority.clone(),
@@ -252,35 +328,26 @@ impl Remote {
             }
             Err(Refused) => {
                 let fault = format!("the proxy cannot send to its cluster {}", callout.cluster);
-                self.failed(host, &fault, now);
+                self.tell(host, &Fault::Front(fault), now);
                 false
             }
         }
     }
 
-    fn failed(&self, host: &mut impl Host, fault: &str, now: Timestamp) {
+    /// Tells counters and the log of a failure.
+    fn tell(&self, host: &mut impl Host, fault: &Fault, now: Timestamp) {
         host.count(Metric::StoreFaults);
-        let mut breaker = self.breaker.borrow_mut();
-        let told = breaker.is_open();
-        if breaker.failed(now) {
-            warn!("the store fails: {fault}; from now on it is tried once a second");
-        } else if !told {
+        if self.may_tell(now) {
+            self.told.set(true);
             warn!("the store fails: {fault}");
         }
     }
 
-    fn name(&self, key: &SessionKey) -> String {
-        format!("{}{key:x}", self.redis.key_prefix)
+    fn may_tell(&self, now: Timestamp) -> bool {
+        let may = now.apart(self.told_at.get()) >= TOLD_EVERY;
+        if may {
+            self.told_at.set(now);
+        }
+        may
     }
-
-    /// Seconds after which a session that is used now would have idled out or grown too old.
-    fn time_to_live(&self, pin: &Pin, now: Timestamp) -> String {
-        let age = now.since(pin.bound_at);
-        seconds(self.lifetime.idle_timeout.min(self.lifetime.max_age.saturating_sub(age)))
-    }
-}
-
-/// Whole seconds, at least one.
-fn seconds(duration: Duration) -> String {
-    duration.as_millis().div_ceil(1000).max(1).to_string()
 }

@@ -26,14 +26,13 @@ use crate::store::Lookup;
 pub use bucket::ENTRIES;
 use bucket::{Bucket, Entry};
 
-/// A bucket with this many entries is nearly full. Only then does the order in it matter, so only
-/// then is it kept.
+/// A bucket with this many entries lets others spill into their second one.
 const NEARLY_FULL: usize = 6;
 
-/// In a nearly full bucket an entry is moved to the front when it is used, unless it is among so
-/// many at the front already. That spares writes, and still no session gives way that was used
-/// since six newer ones came into its bucket.
-const FRONT: usize = 2;
+/// An entry is moved to the front when it is used, unless it is among so many at the front already.
+/// That spares writes, and still no session gives way before five others of its bucket were opened
+/// or used since it was.
+const FRONT: usize = 4;
 
 /// A change gives up after this many others were quicker. Each of those made progress, so with
 /// any real number of worker threads this is never reached.
@@ -69,7 +68,7 @@ type Found = Option<(Vec<u8>, Version)>;
 struct Spot {
     bucket: String,
     found: Found,
-    /// It is far back in a bucket whose order matters.
+    /// It is far back in its bucket.
     lags: bool,
     pin: Pin,
 }
@@ -127,6 +126,12 @@ impl Table {
         }
     }
 
+    /// Whether a session lives here. That is no use of it.
+    pub fn holds(&self, data: &impl SharedData, key: &SessionKey, now: Timestamp) -> bool {
+        let spot = self.locate(data, self.size, key);
+        spot.is_some_and(|spot| self.lifetime.covers(&spot.pin, now))
+    }
+
     /// Binds a session that was just opened.
     pub fn bind(
         &self,
@@ -153,30 +158,13 @@ impl Table {
         }
     }
 
-    /// Notes that a session is in use although it sent no request. Returns its pin, if it lives.
-    pub fn touch(
-        &self,
-        data: &mut impl SharedData,
-        key: &SessionKey,
-        now: Timestamp,
-    ) -> Option<Pin> {
-        let spot = self.locate(data, self.size, key)?;
-        let pin = spot.pin;
-        if !self.lifetime.covers(&pin, now) {
-            return None;
-        }
-        self.promote(data, spot, key, now);
-        Some(pin)
-    }
-
     fn locate(&self, data: &impl SharedData, size: u32, key: &SessionKey) -> Option<Spot> {
         for half in key.halves() {
             let bucket = self.bucket(size, half);
             let found = data.shared(&bucket);
             let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
             if let Some((position, pin)) = bucket::find(octets, key) {
-                let lags = position >= FRONT && bucket::count(octets) >= NEARLY_FULL;
-                return Some(Spot { bucket, found, lags, pin });
+                return Some(Spot { bucket, found, lags: position >= FRONT, pin });
             }
             if !bucket::has_spilled(octets) {
                 return None;

@@ -4,7 +4,10 @@ mod host;
 
 use std::sync::{Arc, Mutex};
 
+use std::time::Duration;
+
 use kit::model::{Engine, Pairs, ProxyRecord, Step, example_plugin};
+use podpin::host::CallAnswer;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -125,6 +128,26 @@ fn no_log_line_holds_a_session_id() {
     let wanted = ["placed", "bound", "steered", "steered", "lost", "unknown"];
     assert_eq!(decisions[1..], wanted, "after the line of the start");
     assert!(log.iter().all(|line| !line.contains("c0ffee")), "{log:?}");
+}
+
+/// However often it fails and works again.
+#[test]
+fn the_log_tells_of_a_failing_store_now_and_then() {
+    let mut plugin = example_plugin();
+    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
+    let mut abi = Abi::start(&plugin);
+    for number in 0..1000 {
+        abi.request(request(&[("mcp-session-id", number.to_string().as_bytes())]));
+        for (call, _) in abi.calls() {
+            let (status, body) =
+                if number % 4 == 0 { (200, r#"{"GETEX":null}"#) } else { (504, "") };
+            abi.answer_call(call, CallAnswer { status, body: body.into() });
+        }
+        abi.advance(Duration::from_millis(100));
+    }
+    let log = abi.proxy().log;
+    let told = log.iter().filter(|line| line.contains("the store")).count();
+    assert!((10..=22).contains(&told), "{told} lines in 100 seconds");
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! One of the examples, left running to be tried by hand.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use anyhow::Result;
 use kit::bootstrap::{self, Bootstrap};
@@ -21,13 +21,7 @@ struct Running {
 /// Runs until Ctrl-C.
 pub(crate) async fn run(example: &str) -> Result<()> {
     let bootstrap = Bootstrap::example(example)?;
-    let running = match start(bootstrap.clone(), true).await {
-        Ok(running) => running,
-        Err(error) => {
-            println!("The ports of {example} cannot be had ({error:#}), so these are others.\n");
-            start(bootstrap, false).await?
-        }
-    };
+    let running = start(bootstrap).await?;
     println!("{}", what_to_try(&running.envoy));
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -38,22 +32,28 @@ pub(crate) async fn run(example: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts an example on the ports that it is written with, or on free ones.
-async fn start(example: Bootstrap, as_written: bool) -> Result<Running> {
+/// Starts an example on the ports that it is written with, or on free ones if others use those.
+async fn start(example: Bootstrap) -> Result<Running> {
+    let has_redis = example.has_cluster("webdis");
+    // Whoever has the pods' port has the others, should another example be started just now.
+    let pods = Pods::start(3, Some(bootstrap::POD), App::Stateful);
+    let as_written = pods.is_ok() && ports_are_free(has_redis);
+    if !as_written {
+        println!("Others use ports of this example, so these are different ones.\n");
+    }
+    let pods = pods.or_else(|_| Pods::start(3, None, App::Stateful))?;
     let port = |written: u16| as_written.then_some(written);
-    let pods = Pods::start(3, port(bootstrap::POD), App::Stateful)?;
     let ips: Vec<_> = (0..3).map(pod_ip).collect();
     let dns_address = match port(bootstrap::DNS) {
         Some(port) => (Ipv4Addr::LOCALHOST, port).into(),
         None => any_port(),
     };
     let dns = Dns::start(dns_address, &ips).await?;
-    let redis = match example.has_cluster("webdis") {
-        true => {
-            let redis = Redis::start().await?;
-            Some((Webdis::start(&redis, port(bootstrap::WEBDIS)).await?, redis))
-        }
-        false => None,
+    let redis = if has_redis {
+        let redis = Redis::start().await?;
+        Some((Webdis::start(&redis, port(bootstrap::WEBDIS)).await?, redis))
+    } else {
+        None
     };
     let mut example =
         example.port(bootstrap::DNS, dns.address.port()).port(bootstrap::POD, pods.port);
@@ -67,14 +67,26 @@ async fn start(example: Bootstrap, as_written: bool) -> Result<Running> {
     Ok(Running { envoy, _pods: pods, _dns: dns, _redis: redis })
 }
 
+/// Whether nobody uses the other ports that an example is written with.
+fn ports_are_free(has_redis: bool) -> bool {
+    let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    free(bootstrap::LISTENER)
+        && free(bootstrap::ADMIN)
+        && (!has_redis || free(bootstrap::WEBDIS))
+        && UdpSocket::bind((Ipv4Addr::LOCALHOST, bootstrap::DNS)).is_ok()
+}
+
 fn what_to_try(envoy: &Envoy) -> String {
-    let (url, admin) = (envoy.url("/mcp"), envoy.admin);
+    let (url, admin, log) = (envoy.url("/mcp"), envoy.admin, envoy.log_file());
+    let log = log.display();
     let headers = "-H 'content-type: application/json' \
                    -H 'accept: application/json, text/event-stream'";
     format!(
         r#"An MCP client connects to   {url}
 Envoy's admin page is       http://{admin}
 Podpin's counters           curl -s 'http://{admin}/stats?filter=podpin'
+Envoy's log                 tail -f {log}
+Every decision in that log  curl -X POST 'http://{admin}/logging?wasm=debug'
 
 Open a session, then ask it where it lives as often as you like:
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use kit::bootstrap::Bootstrap;
+use kit::bootstrap::{Bootstrap, MODULE, publish};
 use kit::client::Session;
 use kit::envoy::validate;
+use kit::root;
 use kit::setup::on_free_ports;
 use kit::wait::until;
 use serde_json::{Value, json};
@@ -54,6 +55,32 @@ fn a_broken_configuration_refuses_to_load_and_names_every_mistake_in_one_line() 
     }
 }
 
+#[test]
+fn a_broken_store_refuses_to_load_and_names_every_mistake_in_one_line() {
+    let refused = |store: &[(&str, Value)]| {
+        let example = Bootstrap::example("redis.yaml").expect("the example with a Redis");
+        refusal(&example.plugin(|plugin| {
+            store.iter().for_each(|(key, value)| plugin["store"][key] = value.clone());
+        }))
+    };
+    let broken = [
+        (("cluster", json!("")), "store.cluster: \"\""),
+        (("authority", json!("a b")), "store.authority: \"a b\""),
+        (("timeout", json!("0ms")), "store.timeout: \"0ms\" is outside 1ms..=1m"),
+        (("key_prefix", json!(1)), "store.key_prefix: 1 is not a string"),
+        (("dialect", json!("resp")), "store.dialect: \"resp\" is not one of webdis, upstash"),
+        (("token", json!("secret")), "store.token: unknown key"),
+        (("user", json!("a:b")), "store.user: has a colon"),
+        (("on_error", json!("retry")), "store.on_error: \"retry\" is not one of fail, continue"),
+    ];
+    for (field, wanted) in &broken {
+        let line = refused(std::slice::from_ref(field));
+        assert!(line.contains(wanted), "{wanted}\nnot in\n{line}");
+    }
+    let line = refused(&broken.clone().map(|(field, _)| field));
+    assert!(broken.iter().all(|(_, wanted)| line.contains(wanted)), "{line}");
+}
+
 fn set(plugin: &mut Value, pointer: &str, value: Value) {
     let mut place = plugin;
     for key in pointer.split('/').skip(1) {
@@ -79,22 +106,31 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("listeners.json");
     let setup = super::changed(|example| {
-        publish(&example.clone().plugin(|plugin| plugin["workload"]["replicas"] = json!(2)), &file);
+        let first = example.clone().plugin(|plugin| plugin["workload"]["replicas"] = json!(2));
+        publish(&[listener(&first)], &file);
         by_file(example, &file)
     })
     .await;
     let on_free_ports =
         |example| on_free_ports(example, &setup.pods, &setup.dns).expect("an example");
+    // The same with one more section, which has no effect: id 0, one octet long, a name of none.
+    let module = directory.path().join("podpin.wasm");
+    let built = fs::read(root().join(MODULE)).expect("the module is built");
+    fs::write(&module, [&built[..], &[0, 1, 0]].concat()).unwrap();
     let changed = |change: fn(&mut Value)| on_free_ports("envoy.yaml").plugin(change);
     let changes = [
         ("more replicas", changed(|plugin| plugin["workload"]["replicas"] = json!(3))),
         ("fewer replicas", changed(|plugin| plugin["workload"]["replicas"] = json!(1))),
         ("a larger table", changed(|plugin| plugin["store"] = json!({"capacity": 1_000_000}))),
         ("a smaller table", changed(|plugin| plugin["store"] = json!({"capacity": 1000}))),
-        ("other lifetimes", changed(|plugin| plugin["session"] = json!({"idle_timeout": "10m"}))),
+        (
+            "other lifetimes",
+            changed(|plugin| plugin["session"] = json!({"idle_timeout": "10m", "max_age": "1h"})),
+        ),
         ("a drained pod", changed(|plugin| plugin["placement"] = json!({"drain": [0]}))),
         ("more paths", changed(|plugin| plugin["paths"] = json!(["/mcp", "/v1/*"]))),
         ("another steering", on_free_ports("dynamic-host.yaml")),
+        ("another module", changed(|_| {}).with_module(&module)),
         ("the first again", changed(|_| {})),
     ];
 
@@ -110,7 +146,7 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
         sessions.push(open().await);
     }
     for (number, (about, bootstrap)) in changes.iter().enumerate() {
-        publish(bootstrap, &file);
+        publish(&[listener(bootstrap)], &file);
         until(about, || async {
             let stats = setup.envoy.stats("listener_manager").await.ok()?;
             let updated = stats["listener_manager.lds.update_success"] == number as u64 + 2;
@@ -129,13 +165,10 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
     }
 }
 
-fn publish(bootstrap: &Bootstrap, file: &Path) {
+fn listener(bootstrap: &Bootstrap) -> Value {
     let mut listener = bootstrap.0["static_resources"]["listeners"][0].clone();
     listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    let temporary = file.with_extension("new");
-    fs::write(&temporary, json!({"resources": [listener]}).to_string()).unwrap();
-    // Envoy watches for a file that is moved into its place.
-    fs::rename(temporary, file).unwrap();
+    listener
 }
 
 fn by_file(mut bootstrap: Bootstrap, file: &Path) -> Bootstrap {

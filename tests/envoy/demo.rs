@@ -49,6 +49,18 @@ fn what_the_example_with_a_redis_says_to_try_works() {
     try_out("redis.yaml");
 }
 
+#[test]
+fn a_mistake_in_an_example_is_shown() {
+    let example = fs::read_to_string(kit::root().join("envoy/envoy.yaml")).unwrap();
+    let mistaken = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&mistaken, example.replace(r#""replicas": 3"#, r#""replicas": 0"#)).unwrap();
+    let output = demonstrate(&["up", mistaken.path().to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    let wanted = "configuration refused: workload.replicas: 0 is outside 1..=10000\n";
+    assert!(said.contains(wanted), "{said}");
+}
+
 /// Runs the printed commands as a visitor would, then ends it as Ctrl-C does.
 fn try_out(example: &str) {
     let mut demo = Running::start(example);

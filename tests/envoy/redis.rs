@@ -273,13 +273,13 @@ async fn ten_thousand_sessions_take_little_and_expire_by_themselves() {
         plugin["store"]["timeout"] = json!("10s");
     });
     let envoy = Arc::new(Envoy::start(&example).await.unwrap());
-    let before = setup.redis.data_octets().await;
+    let before = setup.redis.used_memory().await;
     super::table::abandon(&envoy, SESSIONS).await;
     let opened = envoy.counter("bound").await;
     assert_eq!(opened, SESSIONS);
     let keys = setup.redis.keys().await;
-    let each = (setup.redis.data_octets().await - before) / keys.max(1);
-    assert!(each < 500, "{each} octets for each of {keys}");
+    let each = (setup.redis.used_memory().await - before) / keys.max(1);
+    assert!(each < 400, "{each} octets for each of {keys}");
     println!("{each} octets of Redis for each session, {keys} at once");
     until("all keys to expire", || async { (setup.redis.keys().await == 0).then_some(()) }).await;
     for command in ["keys", "scan"] {

@@ -1,7 +1,10 @@
 //! The example configurations of `envoy/`, adapted to the ports of one test.
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use crate::root;
 
@@ -16,22 +19,37 @@ pub const DNS: u16 = 10053;
 pub const POD: u16 = 8080;
 pub const WEBDIS: u16 = 7379;
 
+const CONNECTION_MANAGER: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+/// The module, below the root of the repository.
+pub const MODULE: &str = "dist/podpin.wasm";
+
 impl Bootstrap {
     /// Reads `envoy/<file>`.
     pub fn example(file: &str) -> Result<Self> {
         let path = root().join("envoy").join(file);
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(serde_yaml_ng::from_str(&text)?).with_module())
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let value: Value =
+            serde_yaml_ng::from_str(&text).with_context(|| path.display().to_string())?;
+        let filters = value.pointer(CONNECTION_MANAGER).map(|manager| &manager["http_filters"]);
+        if !filters.is_some_and(Value::is_array) {
+            bail!("{} has no listener with HTTP filters as its first", path.display());
+        }
+        Ok(Self(value).with_module(&root().join(MODULE)))
     }
 
-    /// The module's path becomes one that holds anywhere.
-    pub fn with_module(mut self) -> Self {
-        let module = root().join("dist/podpin.wasm");
+    /// Puts `module` in the place of the one that is built, wherever that is named.
+    pub fn with_module(mut self, module: &Path) -> Self {
+        let built = [MODULE.to_owned(), root().join(MODULE).display().to_string()];
+        let mut named = false;
         walk("", &mut self.0, &mut |_, value| {
-            if value == "dist/podpin.wasm" {
+            if built.iter().any(|path| value == path) {
                 *value = module.display().to_string().into();
+                named = true;
             }
         });
+        assert!(named, "no module to replace");
         self
     }
 
@@ -82,6 +100,14 @@ impl Bootstrap {
         self.0["static_resources"]["clusters"] = all.into();
     }
 
+    /// Takes a cluster out.
+    pub fn take_cluster(&mut self, name: &str) -> Value {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut();
+        let clusters = clusters.expect("a list of clusters");
+        let place = clusters.iter().position(|cluster| cluster["name"] == name);
+        clusters.remove(place.expect("a cluster of that name"))
+    }
+
     /// Whether it has a cluster of this name.
     pub fn has_cluster(&self, name: &str) -> bool {
         let clusters = self.0["static_resources"]["clusters"].as_array();
@@ -112,10 +138,16 @@ impl Bootstrap {
 
     /// The connection manager of the one listener.
     pub fn connection_manager(&mut self) -> &mut Value {
-        self.0
-            .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
-            .expect("an HTTP connection manager")
+        self.0.pointer_mut(CONNECTION_MANAGER).expect("an HTTP connection manager")
     }
+}
+
+/// Writes resources for Envoys that read them from `file`.
+pub fn publish(resources: &[Value], file: &Path) {
+    let temporary = file.with_extension("new");
+    fs::write(&temporary, json!({"resources": resources}).to_string()).expect("a file");
+    // Envoy watches for a file that is moved into its place.
+    fs::rename(temporary, file).expect("a file");
 }
 
 /// Calls `visit` on every value within `value`, with the key that it stands under.

@@ -70,9 +70,7 @@ impl Envoy {
             async move { if is_over { Some(None) } else { ready.await.map(Some) } }
         });
         let Some((admin, address)) = ready.await else {
-            let log = envoy.log();
-            let from = log.find("][critical]").unwrap_or(0);
-            bail!("Envoy did not start: {}", &log[from..]);
+            bail!("Envoy did not start:\n{}", wrong(&envoy.log()));
         };
         (envoy.admin, envoy.address) = (admin, address);
         Ok(envoy)
@@ -121,7 +119,12 @@ impl Envoy {
 
     /// What Envoy logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("envoy.log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.directory.path().join("envoy.log")
     }
 
     /// The access log so far.
@@ -148,6 +151,13 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The lines of a log that say what is wrong, or all of it.
+fn wrong(log: &str) -> String {
+    let is_wrong = |line: &&str| ["][error]", "][critical]"].iter().any(|mark| line.contains(mark));
+    let lines: Vec<_> = log.lines().filter(is_wrong).collect();
+    if lines.is_empty() { log.to_owned() } else { lines.join("\n") }
 }
 
 /// Lets Envoy judge a configuration without serving it.

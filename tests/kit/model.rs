@@ -125,6 +125,9 @@ pub struct ProxyRecord {
     pub called: u32,
     /// The proxy has no such cluster.
     pub refuses_calls: bool,
+    /// The proxy has no such filter-state object.
+    pub refuses_filter_state: bool,
+    pub has_no_randomness: bool,
 }
 
 impl ProxyRecord {

@@ -1,6 +1,7 @@
 //! Pods: MCP servers with sessions in their own memory, each on a loopback address of its own and
 //! all on one port, as the pods of a StatefulSet are.
 
+use std::borrow::Cow;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,9 @@ use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CustomNotification, ServerCapabilities, ServerConfig, ServerNotification};
+use rmcp::model::{
+    CustomNotification, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
+};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -250,6 +253,11 @@ impl Server {
 
 #[tool_handler]
 impl ServerHandler for Server {
+    /// Those with sessions, so that a client which knows a later one opens a session all the same.
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        ProtocolVersion::known_up_to(&ProtocolVersion::V_2025_11_25).into()
+    }
+
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
     }

@@ -90,11 +90,11 @@ impl Redis {
         }
     }
 
-    /// Octets that data takes, without what connections and buffers take.
-    pub async fn data_octets(&self) -> i64 {
+    /// The octets that it has allocated, its own bookkeeping included.
+    pub async fn used_memory(&self) -> i64 {
         let info = self.info("memory").await.expect("Redis answers");
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory_dataset:"));
-        line.expect("used_memory_dataset").trim().parse().expect("a number")
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.expect("used_memory").trim().parse().expect("a number")
     }
 }
 

@@ -1,83 +1,13 @@
-//! Callouts whose answers come late, twice, in another order, or never.
+//! What exchanges wait for: answers of the store that come late, twice, in another order, or never.
 
 use std::time::Duration;
 
-use kit::model::{Engine, Pairs, Step, example_plugin};
-use podpin::host::{CallAnswer, Callout};
-use serde_json::{Value, json};
+use kit::model::{Engine, Step};
+use serde_json::json;
 
-use crate::host::Sim;
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn sim(change: impl FnOnce(&mut Value)) -> Sim {
-    let mut plugin = example_plugin();
-    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
-    change(&mut plugin);
-    Sim::start(&plugin)
-}
-
-fn headers(pairs: &[(&str, &str)]) -> Pairs {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
-}
-
-/// A request of a session.
-fn ask(sim: &mut Sim, id: &str) -> (u32, Step) {
-    sim.request(headers(&[(":method", "POST"), (":path", "/mcp"), ("mcp-session-id", id)]))
-}
-
-/// An `initialize` that a pod has answered.
-fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
-    let (stream, step) = sim.request(headers(&[(":method", "POST"), (":path", "/mcp")]));
-    assert_eq!(step, Step::Go);
-    assert_eq!(sim.request_body(stream, br#"{"method":"initialize"}"#, true), Step::Go);
-    let answer = headers(&[(":status", "200"), ("mcp-session-id", id)]);
-    (stream, sim.answer(stream, answer, "127.0.1.1:8080"))
-}
-
-/// The one callout that was made, and its command.
-fn one_call(sim: &mut Sim) -> (u32, Vec<String>) {
-    let calls = sim.calls();
-    assert_eq!(calls.len(), 1, "{calls:?}");
-    (calls[0].0, command(&calls[0].1))
-}
-
-fn command(callout: &Callout) -> Vec<String> {
-    let body = std::str::from_utf8(&callout.body).expect("text");
-    body.split('/').map(str::to_owned).collect()
-}
-
-fn answer(body: &str) -> CallAnswer {
-    CallAnswer { status: 200, body: body.as_bytes().to_vec() }
-}
-
-fn fault() -> CallAnswer {
-    CallAnswer { status: 504, body: b"upstream request timeout".to_vec() }
-}
-
-/// A pin on pod 2, as Redis gives it.
-fn pin(sim: &Sim) -> CallAnswer {
-    pin_on(sim, 2)
-}
-
-fn pin_on(sim: &Sim, ordinal: u32) -> CallAnswer {
-    let now = sim.proxy().milliseconds;
-    let host = format!("{}-{ordinal}.{}", kit::STATEFUL_SET, kit::DOMAIN);
-    let pin = json!({"v": 1, "host": host, "address": null, "bound_at": now, "used_at": now});
-    answer(&json!({"GETEX": pin.to_string()}).to_string())
-}
-
-fn status(step: &Step) -> u16 {
-    match step {
-        Step::Go => 200,
-        Step::Wait => 0,
-        Step::Reply(status, ..) => *status,
-    }
-}
-
-fn counter(sim: &Sim, name: &str) -> u64 {
-    sim.proxy().counters.get(&format!("podpin_{name}_total")).copied().unwrap_or(0)
-}
+use crate::by_hand::{
+    answer, ask, counter, fault, headers, initialize, one_call, pin, pin_on, sim, status,
+};
 
 #[test]
 fn requests_that_miss_together_wait_for_one_answer() {
@@ -225,15 +155,14 @@ fn a_store_that_keeps_failing_is_asked_once_a_second() {
     let (call, _) = one_call(&mut sim);
     sim.answer_call(call, answer(r#"{"GETEX":null}"#));
     assert_eq!(ask(&mut sim, "all-is-well").1, Step::Wait);
-    let log = sim.proxy().counters;
-    assert_eq!(log["podpin_store_faults_total"], 8);
-    assert_eq!(log["podpin_store_skipped_total"], 10);
+    assert_eq!((counter(&sim, "store_faults"), counter(&sim, "store_skipped")), (8, 10));
+    assert_eq!(counter(&sim, "store_asked"), 10);
 }
 
 #[test]
 fn a_proxy_that_cannot_call_out_fails_at_once() {
     let mut sim = sim(|_| {});
-    sim.refuse_calls();
+    sim.proxy_mut().refuses_calls = true;
     assert_eq!(status(&ask(&mut sim, "a").1), 503);
     let (_, step) = initialize(&mut sim, "b");
     assert_eq!(status(&step), 503);
@@ -253,60 +182,4 @@ fn with_on_error_continue_a_session_opens_in_this_proxy_alone() {
     let (call, _) = one_call(&mut sim);
     sim.answer_call(call, fault());
     assert_eq!(status(&sim.step(stream)), 503, "what it does not know may exist all the same");
-}
-
-#[test]
-fn a_use_is_written_back_every_tenth_of_the_idle_timeout_beside_the_request() {
-    let mut sim = sim(|_| {});
-    initialize(&mut sim, "a");
-    let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
-    let mut written = 0;
-    for _ in 0..120 {
-        sim.advance(MINUTE);
-        let (stream, step) = ask(&mut sim, "a");
-        assert_eq!(step, Step::Go, "it does not wait");
-        sim.end(stream);
-        for (call, callout) in sim.calls() {
-            let command = command(&callout);
-            assert_eq!((command[0].as_str(), command[2].as_str()), ("EXPIRE", "7200"));
-            sim.answer_call(call, answer(r#"{"EXPIRE":1}"#));
-            written += 1;
-        }
-    }
-    assert_eq!(written, 10);
-}
-
-#[test]
-fn what_the_store_has_lost_is_written_down_again() {
-    let mut sim = sim(|_| {});
-    initialize(&mut sim, "a");
-    let (call, first) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
-    sim.advance(12 * MINUTE);
-    ask(&mut sim, "a");
-    let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"EXPIRE":0}"#));
-    let (_, again) = one_call(&mut sim);
-    assert_eq!((&again[..2], &again[3..]), (&first[..2], &first[3..]));
-}
-
-/// Ten thousand streams that were opened at the same time do not all ask the store at once.
-#[test]
-fn open_streams_are_written_back_a_few_at_a_time() {
-    let mut sim = sim(|_| {});
-    for number in 0..1200 {
-        let id = number.to_string();
-        let (stream, _) = initialize(&mut sim, &id);
-        let (call, _) = one_call(&mut sim);
-        sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
-        sim.end(stream);
-        assert_eq!(ask(&mut sim, &id).1, Step::Go);
-    }
-    let mut written = Vec::new();
-    for second in [12 * 60, 1, 1, 1] {
-        sim.advance(Duration::from_secs(second));
-        written.push(sim.calls().len());
-    }
-    assert_eq!(written, [500, 500, 200, 0]);
 }

@@ -1,13 +1,13 @@
 //! A host in memory for the core alone, without any proxy-wasm.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
-use podpin::filter::{Filter, Plugin};
+use podpin::filter::Filter;
 use podpin::headers::Headers;
 use podpin::host::{
     CallAnswer, CallId, Callout, Direction, Flow, Host, Note, Overtaken, Refused, SharedData,
@@ -15,6 +15,7 @@ use podpin::host::{
 };
 use podpin::metrics::Metric;
 use podpin::pin::Timestamp;
+use podpin::plugin::Plugin;
 use podpin::reply::Reply;
 use serde_json::Value;
 
@@ -39,9 +40,9 @@ pub(crate) struct SimHost {
 }
 
 impl Sim {
-    /// From now on the proxy has no cluster for callouts.
-    pub(crate) fn refuse_calls(&mut self) {
-        self.proxy.borrow_mut().refuses_calls = true;
+    /// The proxy, to be changed.
+    pub(crate) fn proxy_mut(&self) -> RefMut<'_, ProxyRecord> {
+        self.proxy.borrow_mut()
     }
 
     fn run(&mut self, stream: u32, callback: impl FnOnce(&mut Filter<SimHost>) -> Flow) -> Step {
@@ -172,6 +173,9 @@ impl Host for SimHost {
     }
 
     fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
+        if self.proxy.borrow().refuses_filter_state {
+            return Err(Refused);
+        }
         self.record.borrow_mut().filter_state.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
@@ -210,10 +214,11 @@ impl Host for SimHost {
     }
 
     fn random(&mut self) -> Option<u64> {
-        Some(self.proxy.borrow_mut().random())
+        let mut proxy = self.proxy.borrow_mut();
+        (!proxy.has_no_randomness).then(|| proxy.random())
     }
 
     fn count(&mut self, metric: Metric) {
-        *self.proxy.borrow_mut().counters.entry(metric.name().to_owned()).or_default() += 1;
+        *self.proxy.borrow_mut().counters.entry(metric.name()).or_default() += 1;
     }
 }

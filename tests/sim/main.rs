@@ -1,7 +1,11 @@
 //! The core in a simulated host: every scenario, with virtual time.
 
+mod by_hand;
 mod callouts;
+mod chores;
 mod host;
+mod lacks;
+mod ticks;
 
 mod scenarios {
     kit::each_model_scenario!(crate::host::Sim);

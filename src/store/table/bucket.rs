@@ -28,11 +28,6 @@ pub(super) fn find(octets: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
         .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
 }
 
-/// How many entries a bucket has.
-pub(super) fn count(octets: &[u8]) -> usize {
-    entries_in(octets).count()
-}
-
 /// Whether an entry that belongs here may be in its second bucket.
 pub(super) fn has_spilled(octets: &[u8]) -> bool {
     matches!(octets, [FORMAT, 1, ..])

@@ -2,24 +2,28 @@
 //! does not know is answered 503 with `Retry-After` and never 404, and when the store is well
 //! again, so is everything, without a restart.
 
+use kit::bootstrap::publish;
 use kit::client::Ask;
 use kit::envoy::Envoy;
 use kit::link::Mode;
 use kit::setup::{RedisFront, SharedSetup};
 use kit::wait::until;
+use podpin::session::{Scope, SessionId};
 use serde_json::json;
 
-use super::{call, open, setup, status};
+use super::{call, open, restless, setup, status};
 
-/// One session that the Envoy under test knows, and one that only Redis knows.
+/// Two sessions that the Envoy under test knows, and one that only Redis knows.
 struct Sessions {
     known: String,
+    /// The one that ends while the store fails.
+    ended: String,
     foreign: String,
 }
 
 async fn sessions(setup: &SharedSetup, envoy: &Envoy) -> Sessions {
     let other = setup.envoy().await.unwrap();
-    Sessions { known: open(envoy).await, foreign: open(&other).await }
+    Sessions { known: open(envoy).await, ended: open(envoy).await, foreign: open(&other).await }
 }
 
 /// Asserts what holds while the store fails.
@@ -30,19 +34,29 @@ async fn fails_safely(envoy: &Envoy, sessions: &Sessions) {
         assert_eq!(status(envoy, Ask::initialize(), "never-heard-of").await, 503);
     }
     assert_eq!(opened(envoy).await, 503);
+    let stream = Ask::get().session(&sessions.known).send(&restless(), &envoy.url("")).await;
+    assert_eq!(stream.unwrap().status(), 200);
+    assert_eq!(status(envoy, Ask::delete(), &sessions.ended).await, 202);
     assert!(envoy.counter("store_faults").await > 0);
     assert_eq!(envoy.counter("unknown").await, 0);
 }
 
 /// The status of an attempt to open a session.
 async fn opened(envoy: &Envoy) -> u16 {
-    let got = Ask::initialize().send(&super::restless(), &envoy.url("")).await.unwrap();
+    let got = Ask::initialize().send(&restless(), &envoy.url("")).await.unwrap();
     got.status().as_u16()
 }
 
 /// Asserts that all is well, as soon as the store is tried again.
-async fn recovers(envoy: &Envoy, sessions: &Sessions) {
+async fn recovers(setup: &SharedSetup, envoy: &Envoy, sessions: &Sessions) {
     is_tried_again(envoy).await;
+    let id = SessionId::parse(sessions.ended.as_bytes()).unwrap();
+    let key = format!("podpin:{:x}", Scope::new("default/myserver").key(id));
+    until("the store to learn what has ended", || async {
+        let exists = setup.redis.command(&["EXISTS", &key]).await.unwrap();
+        (exists == redis::Value::Int(0)).then_some(())
+    })
+    .await;
     assert_eq!(call(envoy, &sessions.foreign).await, 200);
     assert_eq!(call(envoy, &sessions.known).await, 200);
     let id = open(envoy).await;
@@ -71,7 +85,7 @@ async fn fault_of_the_link(mode: Mode) {
     setup.link.set(mode);
     fails_safely(&envoy, &sessions).await;
     setup.link.set(Mode::Open);
-    recovers(&envoy, &sessions).await;
+    recovers(&setup, &envoy, &sessions).await;
 }
 
 fn answers(text: &str) -> Mode {
@@ -130,16 +144,46 @@ async fn a_front_that_is_down_at_the_start() {
     open(&envoy).await;
 }
 
+/// The clusters come from a file, as they would from a control plane.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_envoy_does_not_have() {
     let setup = setup().await;
     let foreign = open(&setup.envoy().await.unwrap()).await;
-    let example = setup.bootstrap().unwrap();
-    let example = example.plugin(|plugin| plugin["store"]["cluster"] = json!("no-such-cluster"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("clusters.json");
+    let mut example = setup.bootstrap().unwrap();
+    let mut webdis = example.take_cluster("webdis");
+    webdis["@type"] = json!("type.googleapis.com/envoy.config.cluster.v3.Cluster");
+    publish(&[], &file);
+    example.0["node"] = json!({"id": "test", "cluster": "test"});
+    example.0["dynamic_resources"] = json!({"cds_config": {"path_config_source": {"path": file}}});
     let envoy = Envoy::start(&example).await.unwrap();
     assert_eq!(opened(&envoy).await, 503);
     assert_eq!(call(&envoy, &foreign).await, 503);
-    assert!(envoy.log().contains("the proxy cannot send to its cluster no-such-cluster"));
+    assert!(envoy.log().contains("the proxy cannot send to its cluster webdis"));
+
+    publish(&[webdis], &file);
+    is_tried_again(&envoy).await;
+    assert_eq!(call(&envoy, &foreign).await, 200);
+    open(&envoy).await;
+}
+
+/// What it holds can still be read, and kept alive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_full() {
+    let setup = setup().await;
+    let envoy = setup.envoy().await.unwrap();
+    let sessions = sessions(&setup, &envoy).await;
+    setup.redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(opened(&envoy).await, 503);
+    }
+    assert_eq!(call(&envoy, &sessions.foreign).await, 200);
+    assert_eq!(call(&envoy, &sessions.known).await, 200);
+    assert_eq!(call(&envoy, "never-heard-of").await, 404);
+    assert_eq!(status(&envoy, Ask::delete(), &sessions.ended).await, 202);
+    setup.redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
+    recovers(&setup, &envoy, &sessions).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +222,7 @@ async fn a_redis_that_may_not_be_written() {
     setup.redis.command(&["REPLICAOF", "127.0.0.1", "1"]).await.unwrap();
     fails_safely(&envoy, &sessions).await;
     setup.redis.command(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
-    recovers(&envoy, &sessions).await;
+    recovers(&setup, &envoy, &sessions).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +235,7 @@ async fn a_front_that_is_restarted() {
     fails_safely(&envoy, &sessions).await;
     let RedisFront::Webdis(webdis) = &mut setup.front else { panic!("webdis") };
     assert!(webdis.run().await.unwrap(), "its port was taken meanwhile");
-    recovers(&envoy, &sessions).await;
+    recovers(&setup, &envoy, &sessions).await;
 }
 
 /// A store that was emptied gets back what an Envoy still knows, when that is next used.

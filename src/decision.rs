@@ -1,0 +1,104 @@
+//! What is decided about an exchange, in the words of counters, logs and access logs.
+
+/// A row of the behaviour table.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Decision {
+    /// Passed: not one of the paths.
+    Elsewhere,
+    /// Passed: a protocol version without sessions.
+    Sessionless,
+    /// Passed: names no session and cannot open one.
+    NoSession,
+    /// Sent to a pod that was picked.
+    Placed,
+    /// Sent to the pod of its session.
+    Steered,
+    /// Answered 400: its session id breaks the rules.
+    BadSessionId,
+    /// Answered 404: nothing is known of its session.
+    Unknown,
+    /// Answered 404: its session had expired.
+    Expired,
+    /// Answered 503: the store could not be asked, or did not take the pin.
+    StoreFailed,
+    /// Answered 503: the proxy refused the steering.
+    SteeringRefused,
+    /// The answer opened a session, which is bound.
+    Bound,
+    /// Answered 503: the pod gave out an id that is in use on another pod.
+    IdTaken,
+    /// The answer opened no session.
+    NotBound,
+    /// The answer names a session by an id that breaks the rules, so it cannot be used.
+    BadIdOfPod,
+    /// The answer was an error after all; the session is not bound.
+    Undone,
+    /// The pod ended the session as asked.
+    Ended,
+    /// The pod did not end the session.
+    EndRefused,
+    /// Answered 404: the pod no longer knows the session.
+    Lost,
+}
+
+impl Decision {
+    /// All of them, in order.
+    pub const ALL: [Self; 18] = [
+        Self::Elsewhere,
+        Self::Sessionless,
+        Self::NoSession,
+        Self::Placed,
+        Self::Steered,
+        Self::BadSessionId,
+        Self::Unknown,
+        Self::Expired,
+        Self::StoreFailed,
+        Self::SteeringRefused,
+        Self::Bound,
+        Self::IdTaken,
+        Self::NotBound,
+        Self::BadIdOfPod,
+        Self::Undone,
+        Self::Ended,
+        Self::EndRefused,
+        Self::Lost,
+    ];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Elsewhere => "elsewhere",
+            Self::Sessionless => "sessionless",
+            Self::NoSession => "no_session",
+            Self::Placed => "placed",
+            Self::Steered => "steered",
+            Self::BadSessionId => "bad_session_id",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::StoreFailed => "store_failed",
+            Self::SteeringRefused => "steering_refused",
+            Self::Bound => "bound",
+            Self::IdTaken => "id_taken",
+            Self::NotBound => "not_bound",
+            Self::BadIdOfPod => "bad_id_of_pod",
+            Self::Undone => "undone",
+            Self::Ended => "ended",
+            Self::EndRefused => "end_refused",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_decisions_are_listed_at_their_place_by_words_of_their_own() {
+        for (place, decision) in Decision::ALL.into_iter().enumerate() {
+            assert_eq!(decision as usize, place, "{}", decision.name());
+        }
+        let names: std::collections::BTreeSet<_> = Decision::ALL.map(Decision::name).into();
+        assert_eq!(names.len(), Decision::ALL.len());
+    }
+}

@@ -1,0 +1,87 @@
+//! Requests, answers and callouts, one at a time.
+
+use kit::model::{Engine, Pairs, Step, example_plugin};
+use podpin::host::{CallAnswer, Callout};
+use serde_json::{Value, json};
+
+use crate::host::Sim;
+
+/// The filter with pins in a Redis behind webdis, its configuration changed.
+pub(crate) fn sim(change: impl FnOnce(&mut Value)) -> Sim {
+    let mut plugin = example_plugin();
+    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
+    change(&mut plugin);
+    Sim::start(&plugin)
+}
+
+pub(crate) fn headers(pairs: &[(&str, &str)]) -> Pairs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// A request of a session.
+pub(crate) fn ask(sim: &mut Sim, id: &str) -> (u32, Step) {
+    sim.request(headers(&[(":method", "POST"), (":path", "/mcp"), ("mcp-session-id", id)]))
+}
+
+/// An `initialize` that a pod has answered.
+pub(crate) fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
+    let (stream, step) = sim.request(headers(&[(":method", "POST"), (":path", "/mcp")]));
+    assert_eq!(step, Step::Go);
+    assert_eq!(sim.request_body(stream, br#"{"method":"initialize"}"#, true), Step::Go);
+    let answer = headers(&[(":status", "200"), ("mcp-session-id", id)]);
+    (stream, sim.answer(stream, answer, "127.0.1.1:8080"))
+}
+
+/// The one callout that was made, and its command.
+pub(crate) fn one_call(sim: &mut Sim) -> (u32, Vec<String>) {
+    let calls = sim.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    (calls[0].0, command(&calls[0].1))
+}
+
+pub(crate) fn command(callout: &Callout) -> Vec<String> {
+    let body = std::str::from_utf8(&callout.body).expect("text");
+    body.split('/').map(str::to_owned).collect()
+}
+
+pub(crate) fn answer(body: &str) -> CallAnswer {
+    CallAnswer { status: 200, body: body.as_bytes().to_vec() }
+}
+
+pub(crate) fn fault() -> CallAnswer {
+    CallAnswer { status: 504, body: b"upstream request timeout".to_vec() }
+}
+
+/// Opens a session and has the store take it.
+pub(crate) fn open(sim: &mut Sim, id: &str) {
+    let (stream, step) = initialize(sim, id);
+    assert_eq!(step, Step::Wait);
+    let (call, _) = one_call(sim);
+    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    assert_eq!(sim.step(stream), Step::Go);
+    sim.end(stream);
+}
+
+/// A pin on pod 2, as Redis gives it.
+pub(crate) fn pin(sim: &Sim) -> CallAnswer {
+    pin_on(sim, 2)
+}
+
+pub(crate) fn pin_on(sim: &Sim, ordinal: u32) -> CallAnswer {
+    let now = sim.proxy().milliseconds;
+    let host = format!("{}-{ordinal}.{}", kit::STATEFUL_SET, kit::DOMAIN);
+    let pin = json!({"v": 1, "host": host, "address": null, "bound_at": now, "used_at": now});
+    answer(&json!({"GETEX": pin.to_string()}).to_string())
+}
+
+pub(crate) fn status(step: &Step) -> u16 {
+    match step {
+        Step::Go => 200,
+        Step::Wait => 0,
+        Step::Reply(status, ..) => *status,
+    }
+}
+
+pub(crate) fn counter(sim: &Sim, name: &str) -> u64 {
+    sim.proxy().counters.get(&format!("podpin_{name}_total")).copied().unwrap_or(0)
+}
