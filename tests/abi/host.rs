@@ -9,7 +9,7 @@ mod imports;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
@@ -78,15 +78,8 @@ pub(crate) struct Abi(());
 impl Abi {
     /// Another worker of a proxy. False if the module refuses the configuration.
     pub(crate) fn worker(proxy: Arc<Mutex<ProxyRecord>>, plugin: &[u8]) -> (Self, bool) {
-        static LOGGER: Once = Once::new();
         // SAFETY: the functions are called as the ABI says, with contexts that were created.
         unsafe {
-            // The first call sets the logger of the process, which must not be done twice at once.
-            LOGGER.call_once(|| {
-                _initialize();
-                // The SDK's own says a panic to Envoy's log.
-                drop(std::panic::take_hook());
-            });
             _initialize();
             WORKER.with_borrow_mut(|worker| {
                 assert_eq!(worker.contexts, 0, "a thread is one worker");
@@ -95,7 +88,8 @@ impl Abi {
                 worker.contexts = ROOT;
             });
             proxy_on_context_create(ROOT, 0);
-            let started = proxy_on_vm_start(ROOT, 0) && proxy_on_configure(ROOT, plugin.len());
+            let started =
+                alone(|| proxy_on_vm_start(ROOT, 0) && proxy_on_configure(ROOT, plugin.len()));
             (Self(()), started)
         }
     }
@@ -123,6 +117,18 @@ impl Abi {
             change(worker.streams.get_mut(&stream).expect("a stream that was begun"));
         });
     }
+}
+
+/// Runs the start of a module while no other thread does. The first to start sets the logger and
+/// the panic hook of the process; the SDK counts on a process of one thread and panics if two set
+/// them at once.
+fn alone<T>(start: impl FnOnce() -> T) -> T {
+    static STARTS: Mutex<()> = Mutex::new(());
+    let _guard = STARTS.lock().expect("no start panicked");
+    let started = start();
+    // The SDK's hook says a panic to Envoy's log.
+    drop(std::panic::take_hook());
+    started
 }
 
 // SAFETY of all calls below: contexts were created before, and are not used after their deletion.
