@@ -23,15 +23,15 @@ pub enum Decision {
     StoreFailed,
     /// Answered 503: the proxy refused the steering.
     SteeringRefused,
-    /// The answer opened a session, which is bound.
+    /// The response opened a session, which is bound.
     Bound,
     /// Answered 503: the pod gave out an id that is in use on another pod.
     IdTaken,
-    /// The answer opened no session.
+    /// The response opened no session.
     NotBound,
-    /// The answer names a session by an id that breaks the rules, so it cannot be used.
+    /// The response names a session by an id that breaks the rules, so it cannot be used.
     BadIdOfPod,
-    /// The answer was an error after all; the session is not bound.
+    /// The response was an error after all; the session is not bound.
     Undone,
     /// The pod ended the session as asked.
     Ended,

@@ -12,7 +12,7 @@
 //! says what came of it.
 
 use crate::decision::Decision;
-use crate::message::{AnswerPeek, Media, Opens, RequestPeek};
+use crate::message::{Media, Opens, RequestPeek, ResponsePeek};
 use crate::reply::Reply;
 use crate::request::{Intent, Method};
 use crate::session::{BadId, SessionKey};
@@ -52,15 +52,15 @@ pub enum Exchange {
     Binding {
         /// Which one.
         key: SessionKey,
-        /// How to read the answer's body.
+        /// How to read the response's body.
         media: Media,
     },
-    /// It opened a session, which is bound unless the answer turns out to be an error.
+    /// It opened a session, which is bound unless the response turns out to be an error.
     Bound {
         /// Which one.
         key: SessionKey,
-        /// What is known of the answer.
-        answer: AnswerPeek,
+        /// What is known of the response.
+        response: ResponsePeek,
     },
     /// Nothing more depends on it.
     Over,
@@ -79,17 +79,17 @@ pub enum Event<'a> {
     SteeringRefused,
     /// A piece of the request's body came.
     RequestBody(&'a [u8]),
-    /// The answer's headers came.
-    Answered(Answer),
+    /// The response's headers came.
+    ResponseHeaders(ResponseHead),
     /// The store was asked to bind the session.
     Stored(Binding),
-    /// A piece of the answer's body came.
-    AnswerBody(&'a [u8]),
+    /// A piece of the response's body came.
+    ResponseBody(&'a [u8]),
 }
 
-/// The headers of an answer, as far as they matter.
+/// The headers of a response, as far as they matter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Answer {
+pub struct ResponseHead {
     /// The HTTP status.
     pub status: u16,
     /// It came from a pod, not from the proxy itself. Asked only of a 404; else true.
@@ -100,7 +100,7 @@ pub struct Answer {
     pub media: Media,
 }
 
-impl Answer {
+impl ResponseHead {
     fn succeeded(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -154,26 +154,26 @@ impl Exchange {
                 let reply = Act::Reply(Reply::unavailable());
                 (Self::Over, Verdict::because(Decision::SteeringRefused, reply))
             }
-            (Self::Opening { pod, mut request }, Event::RequestBody(octets)) => {
-                request.read(octets);
+            (Self::Opening { pod, mut request }, Event::RequestBody(bytes)) => {
+                request.read(bytes);
                 (Self::Opening { pod, request }, Verdict::pass())
             }
-            (Self::Opening { pod, request }, Event::Answered(answer)) => {
-                Self::opened(pod, request.opens(), answer)
+            (Self::Opening { pod, request }, Event::ResponseHeaders(response)) => {
+                Self::opened(pod, request.opens(), response)
             }
-            (Self::Steered { key, method }, Event::Answered(answer)) => {
-                Self::answered(key, method, answer)
+            (Self::Steered { key, method }, Event::ResponseHeaders(response)) => {
+                Self::answered(key, method, response)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
-            (Self::Looking { .. }, Event::Answered(_)) => (Self::Over, Verdict::pass()),
+            (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
             (Self::Binding { key, media }, Event::Stored(binding)) => {
                 Self::stored(key, media, binding)
             }
-            (Self::Bound { key, mut answer }, Event::AnswerBody(octets)) => {
-                answer.read(octets);
-                match answer.is_error() {
+            (Self::Bound { key, mut response }, Event::ResponseBody(bytes)) => {
+                response.read(bytes);
+                match response.is_error() {
                     true => (Self::Over, Verdict::pass().to(Decision::Undone, key).forgetting()),
-                    false => (Self::Bound { key, answer }, Verdict::pass()),
+                    false => (Self::Bound { key, response }, Verdict::pass()),
                 }
             }
             (state, _) => (state, Verdict::pass()),
@@ -185,8 +185,8 @@ impl Exchange {
         matches!(self, Self::Opening { request, .. } if !request.is_done())
     }
 
-    /// Whether the answer's status matters. If not, it need not leave the proxy.
-    pub fn reads_answer_status(&self) -> bool {
+    /// Whether the response's status matters. If not, it need not leave the proxy.
+    pub fn reads_response_status(&self) -> bool {
         // A server without GET streams may have no route for GET at all, and the session lives.
         match self {
             Self::Steered { method, .. } => *method != Method::Other,
@@ -195,9 +195,9 @@ impl Exchange {
         }
     }
 
-    /// Whether the answer's body is worth reading.
-    pub fn reads_answer_body(&self) -> bool {
-        matches!(self, Self::Bound { answer, .. } if !answer.is_done())
+    /// Whether the response's body is worth reading.
+    pub fn reads_response_body(&self) -> bool {
+        matches!(self, Self::Bound { response, .. } if !response.is_done())
     }
 
     fn asked(intent: Intent) -> (Self, Verdict) {
@@ -234,12 +234,12 @@ impl Exchange {
     }
 
     /// Only a success that names a session opens one. A failure may carry a fresh id that no
-    /// session has, and so may the answer to another method.
-    fn opened(pod: Ordinal, opens: Opens, answer: Answer) -> (Self, Verdict) {
-        let opened = answer.succeeded() && opens != Opens::No;
-        match answer.session.filter(|_| opened) {
+    /// session has, and so may the response to another method.
+    fn opened(pod: Ordinal, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
+        let opened = response.succeeded() && opens != Opens::No;
+        match response.session.filter(|_| opened) {
             Some(Ok(key)) => {
-                let media = answer.media;
+                let media = response.media;
                 (Self::Binding { key, media }, Verdict::next(Act::Bind(key, pod)))
             }
             Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
@@ -247,16 +247,16 @@ impl Exchange {
         }
     }
 
-    fn answered(key: SessionKey, method: Method, answer: Answer) -> (Self, Verdict) {
-        let verdict = match (method, answer.status) {
+    fn answered(key: SessionKey, method: Method, response: ResponseHead) -> (Self, Verdict) {
+        let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
-            (Method::Post | Method::Delete, 404) if answer.by_pod => {
+            (Method::Post | Method::Delete, 404) if response.by_pod => {
                 Verdict::next(Act::Reply(Reply::session_not_found()))
                     .to(Decision::Lost, key)
                     .forgetting()
             }
             (Method::Post | Method::Other, _) => Verdict::pass(),
-            (Method::Delete, _) if answer.succeeded() => {
+            (Method::Delete, _) if response.succeeded() => {
                 Verdict::pass().to(Decision::Ended, key).forgetting()
             }
             (Method::Delete, _) => Verdict::pass().to(Decision::EndRefused, key),
@@ -270,7 +270,7 @@ impl Exchange {
         };
         match binding {
             Binding::Bound => (
-                Self::Bound { key, answer: AnswerPeek::into(media) },
+                Self::Bound { key, response: ResponsePeek::into(media) },
                 Verdict::pass().to(Decision::Bound, key),
             ),
             Binding::Taken => refuse(Decision::IdTaken),

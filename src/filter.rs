@@ -6,7 +6,7 @@ use std::rc::Rc;
 use log::{Level, log, log_enabled};
 
 use crate::decision::Decision;
-use crate::exchange::{Act, Answer, Event, Exchange, Verdict};
+use crate::exchange::{Act, Event, Exchange, ResponseHead, Verdict};
 use crate::headers;
 use crate::host::{Direction, Flow, Host, Note, Refused};
 use crate::message::Media;
@@ -16,7 +16,7 @@ use crate::plugin::Plugin;
 use crate::request::{Head, SessionHeader};
 use crate::session::SessionKey;
 use crate::steer::Edit;
-use crate::store::{Binding, Lookup, News};
+use crate::store::{Binding, Lookup, Wake};
 use crate::workload::Ordinal;
 
 /// The filter at work on one HTTP exchange.
@@ -42,52 +42,52 @@ impl<H: Host> Filter<H> {
     pub fn on_request_headers(&mut self) -> Flow {
         let headers = self.host.request_headers();
         let head = Head::read(&headers);
-        if !head.smuggled.is_empty() {
-            head.smuggled.iter().for_each(|name| self.host.remove_request_header(name));
+        if !head.client_steering.is_empty() {
+            head.client_steering.iter().for_each(|name| self.host.remove_request_header(name));
             self.host.count(Metric::Stripped);
         }
         let intent = head.intent(&self.plugin.config.paths, &self.plugin.config.scope);
         self.settle(Event::Asked(intent), &head)
     }
 
-    /// `size` octets of the request's body came.
+    /// `size` bytes of the request's body came.
     pub fn on_request_body(&mut self, size: usize) -> Flow {
         if !self.exchange.reads_request_body() {
             return Flow::Continue;
         }
-        let octets = self.host.body(Direction::Request, size);
-        self.settle(Event::RequestBody(&octets), &Head::default())
+        let bytes = self.host.body(Direction::Request, size);
+        self.settle(Event::RequestBody(&bytes), &Head::default())
     }
 
-    /// The answer's headers came.
-    pub fn on_answer_headers(&mut self) -> Flow {
-        let answer = match self.exchange {
-            Exchange::Opening { .. } => self.opening_answer(),
-            _ if self.exchange.reads_answer_status() => self.steered_answer(),
+    /// The response's headers came.
+    pub fn on_response_headers(&mut self) -> Flow {
+        let response = match self.exchange {
+            Exchange::Opening { .. } => self.response_to_opening(),
+            _ if self.exchange.reads_response_status() => self.response_to_steered(),
             _ => return Flow::Continue,
         };
-        self.settle(Event::Answered(answer), &Head::default())
+        self.settle(Event::ResponseHeaders(response), &Head::default())
     }
 
-    /// `size` octets of the answer's body came.
-    pub fn on_answer_body(&mut self, size: usize) -> Flow {
-        if !self.exchange.reads_answer_body() {
+    /// `size` bytes of the response's body came.
+    pub fn on_response_body(&mut self, size: usize) -> Flow {
+        if !self.exchange.reads_response_body() {
             return Flow::Continue;
         }
-        let octets = self.host.body(Direction::Answer, size);
-        self.settle(Event::AnswerBody(&octets), &Head::default())
+        let bytes = self.host.body(Direction::Response, size);
+        self.settle(Event::ResponseBody(&bytes), &Head::default())
     }
 
     /// What the exchange waited for has come.
-    pub fn on_news(&mut self, news: News) {
-        let (flow, direction) = match (&self.exchange, news) {
-            (Exchange::Looking { .. }, News::Looked(found)) => {
+    pub fn on_wake(&mut self, wake: Wake) {
+        let (flow, direction) = match (&self.exchange, wake) {
+            (Exchange::Looking { .. }, Wake::Looked(found)) => {
                 let headers = self.host.request_headers();
                 let flow = self.settle(Event::Looked(found), &Head::read(&headers));
                 (flow, Direction::Request)
             }
-            (Exchange::Binding { .. }, News::Stored(binding)) => {
-                (self.settle(Event::Stored(binding), &Head::default()), Direction::Answer)
+            (Exchange::Binding { .. }, Wake::Stored(binding)) => {
+                (self.settle(Event::Stored(binding), &Head::default()), Direction::Response)
             }
             _ => return,
         };
@@ -132,7 +132,7 @@ impl<H: Host> Filter<H> {
                 Act::Reply(ref reply) => {
                     self.conclude(&verdict);
                     self.host.reply(reply);
-                    return Flow::Answered;
+                    return Flow::Replied;
                 }
             };
         }
@@ -177,8 +177,8 @@ impl<H: Host> Filter<H> {
         Ok(())
     }
 
-    fn opening_answer(&mut self) -> Answer {
-        let block = self.host.answer_headers();
+    fn response_to_opening(&mut self) -> ResponseHead {
+        let block = self.host.response_headers();
         let (mut status, mut session) = (0, SessionHeader::None);
         let (mut content_type, mut content_encoding) = (None, None);
         for (name, value) in &block {
@@ -191,7 +191,7 @@ impl<H: Host> Filter<H> {
             }
         }
         let scope = &self.plugin.config.scope;
-        Answer {
+        ResponseHead {
             status,
             by_pod: true,
             session: session.parse().map(|id| id.map(|id| scope.key(id))),
@@ -199,12 +199,12 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    fn steered_answer(&mut self) -> Answer {
-        let status = self.host.answer_status();
-        Answer {
+    fn response_to_steered(&mut self) -> ResponseHead {
+        let status = self.host.response_status();
+        ResponseHead {
             status,
             // Asked only where it matters: it is one more crossing.
-            by_pod: status != 404 || self.host.answered_by_pod(),
+            by_pod: status != 404 || self.host.response_is_of_pod(),
             session: None,
             media: Media::Other,
         }

@@ -1,6 +1,6 @@
-//! The headers of one message, as octets, in the packed block that a proxy hands over at once.
+//! The headers of one message, as bytes, in the packed block that a proxy hands over at once.
 //!
-//! Header values are octets, not UTF-8 (RFC 9110 section 5.5); nothing here assumes otherwise.
+//! Header values are bytes, not UTF-8 (RFC 9110 section 5.5); nothing here assumes otherwise.
 //! Reading every header costs one crossing into the proxy, about what reading a single one costs,
 //! and iterating allocates nothing.
 
@@ -27,7 +27,7 @@ impl Headers {
 
     /// Name and value of each header. Names are lower case, as proxies hand them over.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(&self.block).unwrap_or(Iter { lengths: &[], octets: &[] })
+        Iter::new(&self.block).unwrap_or(Iter { lengths: &[], bytes: &[] })
     }
 
     /// The value of the first header called `name`.
@@ -38,16 +38,16 @@ impl Headers {
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
-        let (mut count, mut lengths, mut octets) = (0u32, Vec::new(), Vec::new());
+        let (mut count, mut lengths, mut bytes) = (0u32, Vec::new(), Vec::new());
         for (name, value) in headers {
             count += 1;
             for part in [name.as_ref(), value.as_ref()] {
                 lengths.extend_from_slice(&(part.len() as u32).to_le_bytes());
-                octets.extend_from_slice(part);
-                octets.push(0);
+                bytes.extend_from_slice(part);
+                bytes.push(0);
             }
         }
-        Self { block: [&count.to_le_bytes()[..], &lengths, &octets].concat() }
+        Self { block: [&count.to_le_bytes()[..], &lengths, &bytes].concat() }
     }
 }
 
@@ -69,22 +69,22 @@ pub fn status(value: &[u8]) -> u16 {
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     lengths: &'a [u8],
-    octets: &'a [u8],
+    bytes: &'a [u8],
 }
 
 impl<'a> Iter<'a> {
     fn new(block: &'a [u8]) -> Option<Self> {
         let (count, rest) = block.split_first_chunk::<4>()?;
-        let (lengths, octets) =
+        let (lengths, bytes) =
             rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(8)?)?;
-        Some(Self { lengths, octets })
+        Some(Self { lengths, bytes })
     }
 
     fn part(&mut self) -> Option<&'a [u8]> {
         let (length, lengths) = self.lengths.split_first_chunk::<4>()?;
-        let (part, octets) = self.octets.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let (part, bytes) = self.bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         self.lengths = lengths;
-        self.octets = octets.split_first()?.1;
+        self.bytes = bytes.split_first()?.1;
         Some(part)
     }
 }

@@ -41,13 +41,13 @@ pub trait Host: SharedData {
     /// All headers of the request, in one crossing. Only while the request is being handled.
     fn request_headers(&self) -> Headers;
 
-    /// All headers of the answer, in one crossing.
-    fn answer_headers(&self) -> Headers;
+    /// All headers of the response, in one crossing.
+    fn response_headers(&self) -> Headers;
 
-    /// The status of the answer, cheaper than all its headers. Zero if there is none.
-    fn answer_status(&self) -> u16;
+    /// The status of the response, cheaper than all its headers. Zero if there is none.
+    fn response_status(&self) -> u16;
 
-    /// The `size` octets of the body that just arrived.
+    /// The `size` bytes of the body that just arrived.
     fn body(&self, direction: Direction, size: usize) -> Vec<u8>;
 
     /// Sets a request header to one value, whatever there was.
@@ -68,12 +68,12 @@ pub trait Host: SharedData {
     /// Lets a message go on that waited.
     fn resume(&mut self, direction: Direction);
 
-    /// Sends an HTTP request of the filter's own, whose answer comes whether or not the exchange
-    /// at hand lives to see it. Every request that is sent has one answer, in the end.
+    /// Sends an HTTP request of the filter's own, whose response comes whether or not the exchange
+    /// at hand lives to see it. Every request that is sent has one response, in the end.
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused>;
 
-    /// Whether the answer at hand came from a pod, not from the proxy itself.
-    fn answered_by_pod(&self) -> bool;
+    /// Whether the response at hand came from a pod, not from the proxy itself.
+    fn response_is_of_pod(&self) -> bool;
 
     /// The address of the pod that answered, as `ip:port`, if the proxy knows it.
     fn pod_address(&self) -> Option<Vec<u8>>;
@@ -98,7 +98,7 @@ pub enum Direction {
     /// From the client to the pod.
     Request,
     /// From the pod to the client.
-    Answer,
+    Response,
 }
 
 /// What a record of the access log says about the filter.
@@ -128,7 +128,7 @@ pub enum Flow {
     /// It waits until [`Host::resume`] or [`Host::reply`].
     Wait,
     /// It ends here: the filter has answered.
-    Answered,
+    Replied,
 }
 
 /// An HTTP request of the filter's own.
@@ -142,7 +142,7 @@ pub struct Callout {
     pub authorization: Option<Secret>,
     /// Its body, which is posted to `/`.
     pub body: Vec<u8>,
-    /// How long the answer may take.
+    /// How long the response may take.
     pub timeout: Duration,
 }
 
@@ -150,9 +150,9 @@ pub struct Callout {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct CallId(pub u32);
 
-/// The answer to a callout.
+/// The response to a callout.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CallAnswer {
+pub struct CallResponse {
     /// Its HTTP status; what the proxy makes of a failure, or 0 if it broke off.
     pub status: u16,
     /// Its body.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use log::warn;
 
 use crate::config::Config;
-use crate::host::{CallAnswer, CallId, Host};
+use crate::host::{CallId, CallResponse, Host};
 use crate::pin::Timestamp;
 use crate::session::SessionKey;
-use crate::store::{News, Store};
+use crate::store::{Store, Wake};
 
 /// One configuration at work.
 #[derive(Debug)]
@@ -46,15 +46,15 @@ impl Plugin {
         })
     }
 
-    /// An answer to a callout came. Says which exchanges are to be told what by
-    /// [`crate::filter::Filter::on_news`].
-    pub fn on_answer(
+    /// A response to a callout came. Says which exchanges are to be told what by
+    /// [`crate::filter::Filter::on_wake`].
+    pub fn on_call_response(
         &self,
         host: &mut impl Host,
         call: CallId,
-        answer: &CallAnswer,
-    ) -> Vec<(u32, News)> {
-        self.store.on_answer(host, call, answer)
+        response: &CallResponse,
+    ) -> Vec<(u32, Wake)> {
+        self.store.on_call_response(host, call, response)
     }
 
     /// How often [`Plugin::tick`] is to be called.

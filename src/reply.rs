@@ -1,9 +1,9 @@
-//! The answers that Podpin gives in place of a pod.
+//! The local replies that Podpin gives in place of a pod.
 
 use crate::session::BadId;
 
-/// A whole answer, of content type `application/json`. It never carries `Mcp-Session-Id`: some
-/// clients take the header over from any answer, errors included.
+/// A whole response, of content type `application/json`. It never carries `Mcp-Session-Id`: some
+/// clients take the header over from any response, errors included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
     /// The HTTP status.

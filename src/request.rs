@@ -22,7 +22,7 @@ pub struct Head<'a> {
     /// unknown version.
     pub version: Option<&'a [u8]>,
     /// Names of steering headers that the client sent.
-    pub smuggled: Vec<&'a str>,
+    pub client_steering: Vec<&'a str>,
 }
 
 impl<'a> Head<'a> {
@@ -45,7 +45,7 @@ impl<'a> Head<'a> {
                     };
                 }
                 name if steer::is_steering(name) => {
-                    head.smuggled.extend(std::str::from_utf8(name));
+                    head.client_steering.extend(std::str::from_utf8(name));
                 }
                 _ => {}
             }
@@ -92,7 +92,7 @@ pub enum Intent {
     Malformed(BadId),
 }
 
-/// The method of a request of a session, as far as it matters to what its answer means.
+/// The method of a request of a session, as far as it matters to what its response means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
     /// Carries a message.
@@ -138,7 +138,7 @@ impl<'a> SessionHeader<'a> {
     pub fn parse(&self) -> Option<Result<SessionId<'a>, BadId>> {
         match self {
             Self::None => None,
-            Self::One(octets) => Some(SessionId::parse(octets)),
+            Self::One(bytes) => Some(SessionId::parse(bytes)),
             Self::Many => Some(Err(BadId::Repeated)),
         }
     }
@@ -166,7 +166,7 @@ impl Paths {
 
     /// Whether `path`, its query left out, is one of these.
     pub fn cover(&self, path: &[u8]) -> bool {
-        let path = path.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default();
+        let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
         self.0.iter().any(|pattern| match pattern {
             Pattern::Exact(exact) => path == exact,
             Pattern::Prefix(prefix) => path.starts_with(prefix),
@@ -230,7 +230,7 @@ mod tests {
                 &[("mcp-protocol-version", b"2025-06-18"), ("mcp-protocol-version", b"2025-11-25")],
                 Intent::Sessionless,
             ),
-            ("no octets", &[("mcp-session-id", b"")], Intent::Malformed(BadId::Empty)),
+            ("no bytes", &[("mcp-session-id", b"")], Intent::Malformed(BadId::Empty)),
             ("8 KB", &[("mcp-session-id", &long)], Intent::Malformed(BadId::TooLong)),
             (
                 "not ASCII",
@@ -277,8 +277,8 @@ mod tests {
             names in prop::collection::vec("x-podpin-[a-z]{0,9}|x-envoy-original-dst-host|[a-z-]{1,12}", 0..9),
         ) {
             let headers: Headers = names.iter().map(|name| (name, "10.0.0.1:80")).collect();
-            let smuggled = Head::read(&headers).smuggled.len();
-            prop_assert_eq!(smuggled, names.iter().filter(|n| steer::is_steering(n.as_bytes())).count());
+            let client_steering = Head::read(&headers).client_steering.len();
+            prop_assert_eq!(client_steering, names.iter().filter(|n| steer::is_steering(n.as_bytes())).count());
         }
     }
 }

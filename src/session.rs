@@ -4,45 +4,45 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// The longest session id that is accepted, in octets. MCP sets no bound; ids of the known SDKs
+/// The longest session id that is accepted, in bytes. MCP sets no bound; ids of the known SDKs
 /// have 22 to 36.
-pub const MAX_ID_OCTETS: usize = 512;
+pub const MAX_ID_BYTES: usize = 512;
 
 /// A session id that keeps the rules of MCP 2025-11-25, Transports, Session Management 1: one or
-/// more octets of visible ASCII, 0x21 to 0x7E. At most [`MAX_ID_OCTETS`].
+/// more bytes of visible ASCII, 0x21 to 0x7E. At most [`MAX_ID_BYTES`].
 ///
 /// Whoever knows an id can use the session, so `Debug` shows only its length.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct SessionId<'a>(&'a [u8]);
 
 impl<'a> SessionId<'a> {
-    /// Checks the octets of one header value.
-    pub fn parse(octets: &'a [u8]) -> Result<Self, BadId> {
-        match octets {
+    /// Checks the bytes of one header value.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, BadId> {
+        match bytes {
             [] => Err(BadId::Empty),
-            _ if octets.len() > MAX_ID_OCTETS => Err(BadId::TooLong),
-            _ if !octets.iter().all(|octet| matches!(octet, 0x21..=0x7e)) => {
+            _ if bytes.len() > MAX_ID_BYTES => Err(BadId::TooLong),
+            _ if !bytes.iter().all(|byte| matches!(byte, 0x21..=0x7e)) => {
                 Err(BadId::NotVisibleAscii)
             }
-            _ => Ok(Self(octets)),
+            _ => Ok(Self(bytes)),
         }
     }
 }
 
 impl fmt::Debug for SessionId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({} octets)", self.0.len())
+        write!(f, "SessionId({} bytes)", self.0.len())
     }
 }
 
 /// Why the `Mcp-Session-Id` of a message is not a session id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadId {
-    /// The header is there and has no octets.
+    /// The header is there and has no bytes.
     Empty,
-    /// More than [`MAX_ID_OCTETS`].
+    /// More than [`MAX_ID_BYTES`].
     TooLong,
-    /// An octet outside 0x21 to 0x7E.
+    /// A byte outside 0x21 to 0x7E.
     NotVisibleAscii,
     /// Two headers: two readers could pick different ones.
     Repeated,
@@ -52,7 +52,7 @@ impl fmt::Display for BadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Mcp-Session-Id is empty"),
-            Self::TooLong => write!(f, "Mcp-Session-Id is longer than {MAX_ID_OCTETS} octets"),
+            Self::TooLong => write!(f, "Mcp-Session-Id is longer than {MAX_ID_BYTES} bytes"),
             Self::NotVisibleAscii => f.write_str("Mcp-Session-Id is not visible ASCII"),
             Self::Repeated => f.write_str("Mcp-Session-Id occurs more than once"),
         }
@@ -80,7 +80,7 @@ impl Scope {
         Self { name, absorbed: Sha256::new().chain_update(block) }
     }
 
-    /// The key of a session of this workload: SHA-256 over one 64-octet block that holds the
+    /// The key of a session of this workload: SHA-256 over one 64-byte block that holds the
     /// SHA-256 of the scope's name and zeros, then the id; the first 128 bits of it.
     pub fn key(&self, id: SessionId<'_>) -> SessionKey {
         SessionKey::first_bits_of(self.absorbed.clone().chain_update(id.0))
@@ -106,12 +106,12 @@ pub struct SessionKey([u8; 16]);
 
 impl SessionKey {
     /// The key with these 128 bits.
-    pub const fn from_octets(octets: [u8; 16]) -> Self {
-        Self(octets)
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
     /// Its 128 bits.
-    pub fn octets(&self) -> &[u8; 16] {
+    pub fn bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn ids_keep_the_rules_of_the_specification() {
-        let longest = [b'x'; MAX_ID_OCTETS];
-        let too_long = [b'x'; MAX_ID_OCTETS + 1];
-        for (octets, wanted) in [
+        let longest = [b'x'; MAX_ID_BYTES];
+        let too_long = [b'x'; MAX_ID_BYTES + 1];
+        for (bytes, wanted) in [
             (&b"a"[..], Ok(())),
             (b"!~.:=,", Ok(())),
             (&longest, Ok(())),
@@ -161,7 +161,7 @@ mod tests {
             (b"\xff", Err(BadId::NotVisibleAscii)),
             (b"a\x7f", Err(BadId::NotVisibleAscii)),
         ] {
-            assert_eq!(SessionId::parse(octets).map(drop), wanted, "{octets:?}");
+            assert_eq!(SessionId::parse(bytes).map(drop), wanted, "{bytes:?}");
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
     fn debug_and_display_never_show_an_id() {
         let id = SessionId::parse(b"c0ffee-secret").unwrap();
         let key = Scope::new("default/myserver").key(id);
-        assert_eq!(format!("{id:?}"), "SessionId(13 octets)");
+        assert_eq!(format!("{id:?}"), "SessionId(13 bytes)");
         assert_eq!(format!("{key}").len(), 8);
     }
 

@@ -1,6 +1,6 @@
 //! Callouts that belong to the root context, whoever asks for them.
 //!
-//! A callout of an exchange ends with the exchange, and its answer is lost. The root's live on. But
+//! A callout of an exchange ends with the exchange, and its response is lost. The root's live on. But
 //! the SDK gives a callout to whichever context it dispatches a callback to at that moment, so to
 //! make one of the root's from within an exchange, the root has to be dispatched to: by calling the
 //! SDK's entry for a callback that Envoy itself never makes here.

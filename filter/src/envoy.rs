@@ -79,18 +79,18 @@ impl Host for Envoy {
         hostcalls::headers(MapType::HttpRequestHeaders)
     }
 
-    fn answer_headers(&self) -> Headers {
+    fn response_headers(&self) -> Headers {
         hostcalls::headers(MapType::HttpResponseHeaders)
     }
 
-    fn answer_status(&self) -> u16 {
+    fn response_status(&self) -> u16 {
         status(MapType::HttpResponseHeaders)
     }
 
     fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
         let buffer = match direction {
             Direction::Request => BufferType::HttpRequestBody,
-            Direction::Answer => BufferType::HttpResponseBody,
+            Direction::Response => BufferType::HttpResponseBody,
         };
         hostcalls::buffer(buffer, size).unwrap_or_default()
     }
@@ -117,14 +117,14 @@ impl Host for Envoy {
         hostcalls::set_property(note.name(), value);
     }
 
-    fn reply(&mut self, answer: &Reply) {
-        reply(answer);
+    fn reply(&mut self, response: &Reply) {
+        reply(response);
     }
 
     fn resume(&mut self, direction: Direction) {
         hostcalls::resume(match direction {
             Direction::Request => StreamType::HttpRequest,
-            Direction::Answer => StreamType::HttpResponse,
+            Direction::Response => StreamType::HttpResponse,
         });
     }
 
@@ -132,7 +132,7 @@ impl Host for Envoy {
         self.callouts.call(callout, self.context)
     }
 
-    fn answered_by_pod(&self) -> bool {
+    fn response_is_of_pod(&self) -> bool {
         hostcalls::property("response\0code_details").as_deref() == Some(b"via_upstream")
     }
 
@@ -159,13 +159,13 @@ impl Host for Envoy {
 
 /// A protobuf field of type string.
 fn field(number: u8, value: &str) -> Vec<u8> {
-    let mut octets = vec![(number << 3) | 2];
+    let mut bytes = vec![(number << 3) | 2];
     let mut length = value.len();
     while length >= 0x80 {
-        octets.push(length as u8 | 0x80);
+        bytes.push(length as u8 | 0x80);
         length >>= 7;
     }
-    octets.push(length as u8);
-    octets.extend_from_slice(value.as_bytes());
-    octets
+    bytes.push(length as u8);
+    bytes.extend_from_slice(value.as_bytes());
+    bytes
 }

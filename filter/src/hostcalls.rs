@@ -1,8 +1,8 @@
 //! The host calls whose outcome depends on where an exchange stands.
 //!
 //! The SDK has them too, but panics on every status that it does not expect, and so ends the VM
-//! with all exchanges in it: the map of an answer that broke off, a request that Envoy has
-//! meanwhile answered by itself. Here that is `None`, or no effect. Header values are octets, and
+//! with all exchanges in it: the map of a response that broke off, a request that Envoy has
+//! meanwhile answered by itself. Here that is `None`, or no effect. Header values are bytes, and
 //! all headers come as the one block in which the host packs them.
 
 use std::ptr;
@@ -93,7 +93,7 @@ pub(crate) fn remove_header(map: MapType, name: &str) {
     unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
 }
 
-/// Up to `size` octets of `buffer`.
+/// Up to `size` bytes of `buffer`.
 pub(crate) fn buffer(buffer: BufferType, size: usize) -> Option<Vec<u8>> {
     given(|data, given| unsafe { proxy_get_buffer_bytes(buffer, 0, size, data, given) })
 }
@@ -141,7 +141,7 @@ fn given(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8
         return Some(Vec::new());
     }
     // SAFETY: proxy-wasm ABI 0.2.1: the host got `data` from this module's
-    // `proxy_on_memory_allocate`, which makes a `Vec` of exactly `size` octets, filled it, and
+    // `proxy_on_memory_allocate`, which makes a `Vec` of exactly `size` bytes, filled it, and
     // leaves it to the module.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }

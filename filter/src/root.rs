@@ -5,7 +5,7 @@ use std::rc::Rc;
 use log::{error, info};
 use podpin::config::Config;
 use podpin::filter::Filter;
-use podpin::host::{CallAnswer, CallId};
+use podpin::host::{CallId, CallResponse};
 use podpin::plugin::Plugin;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -51,13 +51,13 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let _here = self.callouts.in_root();
         let Some((plugin, envoy)) = &mut self.running else { return };
-        let answer = CallAnswer {
+        let response = CallResponse {
             status: status(MapType::HttpCallResponseHeaders),
             body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
                 .unwrap_or_default(),
         };
-        for (stream, news) in plugin.on_answer(envoy, CallId(token), &answer) {
-            self.waiting.tell(stream, news);
+        for (stream, wake) in plugin.on_call_response(envoy, CallId(token), &response) {
+            self.waiting.tell(stream, wake);
         }
     }
 }
@@ -67,8 +67,8 @@ impl RootContext for Root {
         let callouts = self.callouts.clone();
         let _here = callouts.in_root();
         follow_log_level();
-        let octets = hostcalls::buffer(BufferType::PluginConfiguration, usize::MAX);
-        match Config::parse(&octets.unwrap_or_default()) {
+        let bytes = hostcalls::buffer(BufferType::PluginConfiguration, usize::MAX);
+        match Config::parse(&bytes.unwrap_or_default()) {
             Ok(config) => self.start(config),
             Err(mistakes) => {
                 error!("configuration refused: {mistakes}");

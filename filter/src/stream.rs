@@ -7,27 +7,27 @@ use std::rc::Rc;
 use podpin::filter::Filter;
 use podpin::host::Flow;
 use podpin::reply::Reply;
-use podpin::store::News;
+use podpin::store::Wake;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::envoy::{self, Envoy};
 
-/// Exchanges that wait for an answer to a callout, by their context ids. The SDK owns the contexts
-/// and shows each only to its own callbacks, but the answer comes to the root.
+/// Exchanges that wait for a response to a callout, by their context ids. The SDK owns the contexts
+/// and shows each only to its own callbacks, but the response comes to the root.
 #[derive(Clone, Default)]
 pub(crate) struct Waiting(Rc<RefCell<BTreeMap<u32, SharedFilter>>>);
 
 type SharedFilter = Rc<RefCell<Filter<Envoy>>>;
 
 impl Waiting {
-    /// Tells an exchange its news, if it still waits. Runs in a callback of the root.
-    pub(crate) fn tell(&self, stream: u32, news: News) {
+    /// Tells an exchange its wake, if it still waits. Runs in a callback of the root.
+    pub(crate) fn tell(&self, stream: u32, wake: Wake) {
         let Some(filter) = self.0.borrow_mut().remove(&stream) else { return };
         // Fails if Envoy has let go of the exchange; then there is nobody to tell.
         if hostcalls::set_effective_context(stream).is_ok() {
-            filter.borrow_mut().on_news(news);
+            filter.borrow_mut().on_wake(wake);
         }
     }
 }
@@ -52,7 +52,7 @@ impl Stream {
                 self.waiting.0.borrow_mut().insert(self.id, self.filter.clone());
                 Action::Pause
             }
-            Flow::Answered => Action::Pause,
+            Flow::Replied => Action::Pause,
         }
     }
 }
@@ -69,11 +69,11 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        self.run(Filter::on_answer_headers)
+        self.run(Filter::on_response_headers)
     }
 
     fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
-        self.run(|filter| filter.on_answer_body(size))
+        self.run(|filter| filter.on_response_body(size))
     }
 
     fn on_log(&mut self) {

@@ -6,11 +6,11 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 
 /// Reads a JSON text.
-pub(super) fn parse(octets: &[u8]) -> Result<Value, String> {
-    if octets.trim_ascii().is_empty() {
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
+    if bytes.trim_ascii().is_empty() {
         return Err("missing".to_owned());
     }
-    match serde_json::from_slice(octets) {
+    match serde_json::from_slice(bytes) {
         Ok(Unrepeated(value)) => Ok(value),
         Err(error) => Err(format!("not JSON: {error}")),
     }

@@ -23,10 +23,10 @@ pub use section::Mistakes;
 use section::{Section, whole};
 pub use store::{MAX_CAPACITY, OnError, RedisConfig, StoreConfig};
 
-/// The longest `scope`, in octets.
+/// The longest `scope`, in bytes.
 const MAX_SCOPE: usize = 256;
 
-/// The longest label and the longest name that DNS can hold, in octets (RFC 1035 section 2.3.4).
+/// The longest label and the longest name that DNS can hold, in bytes (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 const MAX_NAME: usize = 253;
 
@@ -57,9 +57,9 @@ pub struct Config {
 
 impl Config {
     /// Reads a configuration, or says all that is wrong with it.
-    pub fn parse(octets: &[u8]) -> Result<Self, Mistakes> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
-        let config = match json::parse(octets) {
+        let config = match json::parse(bytes) {
             Ok(value) => read(value, &mut mistakes),
             Err(error) => {
                 mistakes.add("configuration", error);
@@ -139,10 +139,10 @@ fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
     let last = Ordinal(workload.replicas.saturating_sub(1));
     let (pod, host) = (workload.pod(last), workload.host(last));
     if pod.len() > MAX_LABEL {
-        let wrong = format!("pod name {pod:?} is longer than {MAX_LABEL} octets");
+        let wrong = format!("pod name {pod:?} is longer than {MAX_LABEL} bytes");
         section.wrong("stateful_set", wrong);
     } else if host.len() > MAX_NAME {
-        let wrong = format!("pod host {host:?} is longer than {MAX_NAME} octets");
+        let wrong = format!("pod host {host:?} is longer than {MAX_NAME} bytes");
         section.wrong("cluster_domain", wrong);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::duration;
 use crate::host::Secret;
 
-/// The longest token, user or password, in octets.
+/// The longest token, user or password, in bytes.
 const MAX_SECRET: usize = 4096;
 
 /// Everything that is wrong with a configuration, in the order in which it was found. `Display`
@@ -88,12 +88,12 @@ impl<'m> Section<'m> {
         match self.take(key)? {
             Value::String(text)
                 if (1..=MAX_SECRET).contains(&text.len())
-                    && text.bytes().all(|octet| matches!(octet, b' '..=b'~')) =>
+                    && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) =>
             {
                 return Some(Secret(text));
             }
             _ => {
-                let wrong = format!("is not a string of 1 to {MAX_SECRET} octets of ASCII");
+                let wrong = format!("is not a string of 1 to {MAX_SECRET} bytes of ASCII");
                 self.wrong(key, wrong);
             }
         }
@@ -210,10 +210,10 @@ impl<'m> Section<'m> {
     }
 }
 
-/// Accepts 1 to `most` octets of visible ASCII.
+/// Accepts 1 to `most` bytes of visible ASCII.
 pub(super) fn is_visible(text: &str, most: usize) -> Result<(), String> {
     let right = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    right.then_some(()).ok_or_else(|| format!("is not 1 to {most} octets of visible ASCII"))
+    right.then_some(()).ok_or_else(|| format!("is not 1 to {most} bytes of visible ASCII"))
 }
 
 /// A JSON number that is whole and fits.

@@ -13,7 +13,7 @@ use crate::store::table::ENTRIES;
 /// The most sessions that a table may hold.
 pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
 
-/// The longest name of a cluster, authority or prefix, in octets.
+/// The longest name of a cluster, authority or prefix, in bytes.
 const MAX_NAME: usize = 256;
 
 /// Where pins are kept.
@@ -32,7 +32,7 @@ pub struct RedisConfig {
     pub cluster: String,
     /// The `:authority` of requests to it.
     pub authority: String,
-    /// How long an answer may take.
+    /// How long a response may take.
     pub timeout: Duration,
     /// What the name of every Redis key begins with.
     pub key_prefix: String,

@@ -74,7 +74,7 @@ fn each_mistake_is_named_with_its_key_and_value() {
         ("/workload/replicas", json!("3"), "workload.replicas: \"3\" is not a whole number"),
         ("/workload/port", json!(0), "workload.port: 0 is outside 1..=65535"),
         ("/workload/port", json!(65_536), "workload.port: 65536 is outside 1..=65535"),
-        ("/scope", json!(""), "scope: \"\" is not 1 to 256 octets of visible ASCII"),
+        ("/scope", json!(""), "scope: \"\" is not 1 to 256 bytes of visible ASCII"),
         ("/steer", json!("host"), "steer: \"host\" is not one of authority, dynamic_host"),
         ("/store/kind", json!("memory"), "store.kind: \"memory\" is not one of shared_data, redis"),
         ("/store/capacity", json!(7), "store.capacity: 7 is outside 8..=4194304"),
@@ -186,11 +186,11 @@ fn each_mistake_about_a_redis_is_named() {
         ),
         (
             redis(json!({"cluster": ""})),
-            "store.cluster: \"\" is not 1 to 256 octets of visible ASCII".to_owned(),
+            "store.cluster: \"\" is not 1 to 256 bytes of visible ASCII".to_owned(),
         ),
         (
             redis(json!({"authority": "a b"})),
-            "store.authority: \"a b\" is not 1 to 256 octets of visible ASCII".to_owned(),
+            "store.authority: \"a b\" is not 1 to 256 bytes of visible ASCII".to_owned(),
         ),
         (
             redis(json!({"timeout": 250})),
@@ -211,7 +211,7 @@ fn each_mistake_about_a_redis_is_named() {
         (redis(json!({"user": "a:b", "password": "c"})), "store.user: has a colon".to_owned()),
         (
             redis(json!({"user": "a", "password": 12345})),
-            "store.password: is not a string of 1 to 4096 octets of ASCII".to_owned(),
+            "store.password: is not a string of 1 to 4096 bytes of ASCII".to_owned(),
         ),
         (
             redis(json!({"token": "secret"})),
@@ -275,10 +275,10 @@ fn a_text_that_is_no_configuration_is_said_to_be_none() {
 fn names_that_dns_cannot_hold_are_a_mistake() {
     let mut config = whole_config();
     config["workload"]["stateful_set"] = json!("a".repeat(62));
-    assert!(mistakes(&config).contains("is longer than 63 octets"));
+    assert!(mistakes(&config).contains("is longer than 63 bytes"));
     config["workload"]["stateful_set"] = json!("a".repeat(61));
     config["workload"]["cluster_domain"] = json!(["a"; 100].join("."));
-    assert!(mistakes(&config).contains("is longer than 253 octets"));
+    assert!(mistakes(&config).contains("is longer than 253 bytes"));
 }
 
 #[test]
@@ -290,8 +290,8 @@ fn a_number_may_come_as_a_whole_float() {
 
 proptest! {
     #[test]
-    fn any_octets_are_read_without_a_panic(octets: Vec<u8>) {
-        let _ = Config::parse(&octets);
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        let _ = Config::parse(&bytes);
     }
 
     #[test]

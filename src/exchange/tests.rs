@@ -3,7 +3,7 @@ use crate::pin::{Pin, Timestamp};
 use crate::request::{Intent, Method};
 
 const POD: Ordinal = Ordinal(2);
-const KEY: SessionKey = SessionKey::from_octets([7; 16]);
+const KEY: SessionKey = SessionKey::from_bytes([7; 16]);
 const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
 const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
@@ -12,8 +12,8 @@ fn live() -> Lookup {
     Lookup::Live(Pin { ordinal: POD, incarnation: None, bound_at: now, used_at: now })
 }
 
-fn answer(status: u16, session: Option<Result<SessionKey, BadId>>) -> Answer {
-    Answer { status, by_pod: true, session, media: Media::Json }
+fn response(status: u16, session: Option<Result<SessionKey, BadId>>) -> ResponseHead {
+    ResponseHead { status, by_pod: true, session, media: Media::Json }
 }
 
 /// Feeds events and returns the last verdict.
@@ -26,12 +26,12 @@ fn last(events: Vec<Event<'_>>) -> Verdict {
     verdict
 }
 
-fn opening<'a>(body: &'a [u8], answer: Answer) -> Vec<Event<'a>> {
+fn opening<'a>(body: &'a [u8], response: ResponseHead) -> Vec<Event<'a>> {
     vec![
         Event::Asked(Intent::Open),
         Event::Placed(POD),
         Event::RequestBody(body),
-        Event::Answered(answer),
+        Event::ResponseHeaders(response),
     ]
 }
 
@@ -107,18 +107,18 @@ fn the_request_decides_where_it_goes() {
 #[test]
 fn a_session_is_bound_by_the_success_of_its_initialize_only() {
     let named = Some(Ok(KEY));
-    for (about, body, answer, bound) in [
-        ("an initialize", INITIALIZE, answer(200, named), true),
-        ("an initialize, accepted", INITIALIZE, answer(202, named), true),
-        ("an initialize that cannot be read", b"\x1f\x8b", answer(200, named), true),
-        ("an initialize without an id", INITIALIZE, answer(200, None), false),
-        ("an initialize with a bad id", INITIALIZE, answer(200, Some(Err(BadId::Empty))), false),
-        ("a failure that carries a fresh id", INITIALIZE, answer(400, named), false),
-        ("a redirection", INITIALIZE, answer(307, named), false),
-        ("another method", LIST, answer(200, named), false),
-        ("a batch", b"[]", answer(200, named), false),
+    for (about, body, response, bound) in [
+        ("an initialize", INITIALIZE, response(200, named), true),
+        ("an initialize, accepted", INITIALIZE, response(202, named), true),
+        ("an initialize that cannot be read", b"\x1f\x8b", response(200, named), true),
+        ("an initialize without an id", INITIALIZE, response(200, None), false),
+        ("an initialize with a bad id", INITIALIZE, response(200, Some(Err(BadId::Empty))), false),
+        ("a failure that carries a fresh id", INITIALIZE, response(400, named), false),
+        ("a redirection", INITIALIZE, response(307, named), false),
+        ("another method", LIST, response(200, named), false),
+        ("a batch", b"[]", response(200, named), false),
     ] {
-        let verdict = last(opening(body, answer));
+        let verdict = last(opening(body, response));
         let wanted = match (bound, about) {
             (true, _) => (Act::Bind(KEY, POD), None),
             (false, "an initialize with a bad id") => (Act::Pass, Some(Decision::BadIdOfPod)),
@@ -135,7 +135,7 @@ fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
         (Binding::Taken, Act::Reply(Reply::unavailable()), Decision::IdTaken),
         (Binding::Failed, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
     ] {
-        let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
+        let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
         assert_eq!((verdict.act, verdict.decision), (act, Some(decision)));
         assert_eq!((verdict.session, verdict.forget), (Some(KEY), false));
@@ -147,10 +147,10 @@ fn an_error_in_the_body_undoes_the_binding() {
     for (body, undone) in
         [(&br#"{"id":1,"error":{"code":-32602}}"#[..], true), (br#"{"id":1,"result":{}}"#, false)]
     {
-        let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
+        let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let stored = Event::Stored(Binding::Bound);
         let (first, rest) = body.split_at(9);
-        let body = [Event::AnswerBody(first), Event::AnswerBody(rest)];
+        let body = [Event::ResponseBody(first), Event::ResponseBody(rest)];
         let verdict = last(with(with(events, [stored]), body));
         assert_eq!(verdict.forget, undone);
         assert_eq!(verdict.decision, undone.then_some(Decision::Undone));
@@ -161,22 +161,29 @@ fn an_error_in_the_body_undoes_the_binding() {
 #[test]
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
-    let by_proxy = Answer { by_pod: false, ..answer(404, None) };
+    let by_proxy = ResponseHead { by_pod: false, ..response(404, None) };
     use Method::{Delete, Other, Post};
-    for (about, method, answer, act, decision, forget) in [
-        ("a success", Post, answer(200, None), Act::Pass, None, false),
-        ("a success that names it", Post, answer(200, Some(Ok(KEY))), Act::Pass, None, false),
-        ("a failure", Post, answer(500, None), Act::Pass, None, false),
-        ("another client error", Post, answer(400, None), Act::Pass, None, false),
-        ("a lost session", Post, answer(404, None), session_not_found(), Some(Lost), true),
+    for (about, method, response, act, decision, forget) in [
+        ("a success", Post, response(200, None), Act::Pass, None, false),
+        ("a success that names it", Post, response(200, Some(Ok(KEY))), Act::Pass, None, false),
+        ("a failure", Post, response(500, None), Act::Pass, None, false),
+        ("another client error", Post, response(400, None), Act::Pass, None, false),
+        ("a lost session", Post, response(404, None), session_not_found(), Some(Lost), true),
         ("no route in the proxy", Post, by_proxy, Act::Pass, None, false),
-        ("a GET that has no route", Other, answer(404, None), Act::Pass, None, false),
-        ("a DELETE done", Delete, answer(204, None), Act::Pass, Some(Ended), true),
-        ("a DELETE done before", Delete, answer(404, None), session_not_found(), Some(Lost), true),
-        ("a DELETE refused", Delete, answer(405, None), Act::Pass, Some(EndRefused), false),
-        ("a DELETE that failed", Delete, answer(500, None), Act::Pass, Some(EndRefused), false),
+        ("a GET that has no route", Other, response(404, None), Act::Pass, None, false),
+        ("a DELETE done", Delete, response(204, None), Act::Pass, Some(Ended), true),
+        (
+            "a DELETE done before",
+            Delete,
+            response(404, None),
+            session_not_found(),
+            Some(Lost),
+            true,
+        ),
+        ("a DELETE refused", Delete, response(405, None), Act::Pass, Some(EndRefused), false),
+        ("a DELETE that failed", Delete, response(500, None), Act::Pass, Some(EndRefused), false),
     ] {
-        let verdict = last(with(using(method, live()), [Event::Answered(answer)]));
+        let verdict = last(with(using(method, live()), [Event::ResponseHeaders(response)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
         assert_eq!(verdict.forget, forget, "{about}");
     }
@@ -185,21 +192,23 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
 #[test]
 fn bodies_are_read_only_while_they_can_tell_something() {
     let stored = Event::Stored(Binding::Bound);
-    let events = opening(INITIALIZE, answer(200, Some(Ok(KEY))));
-    let result = Event::AnswerBody(br#"{"result":{}}"#);
+    let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
+    let result = Event::ResponseBody(br#"{"result":{}}"#);
     let mut exchange = Exchange::default();
     let mut reads = Vec::new();
     for event in with(events, [stored, result]) {
         exchange = exchange.on(event).0;
-        reads.push((exchange.reads_request_body(), exchange.reads_answer_body()));
+        reads.push((exchange.reads_request_body(), exchange.reads_response_body()));
     }
-    let (no, request, answer) = ((false, false), (true, false), (false, true));
-    assert_eq!(reads, [no, request, no, no, answer, no]);
+    let (no, request, response) = ((false, false), (true, false), (false, true));
+    assert_eq!(reads, [no, request, no, no, response, no]);
 
     let mut exchange = Exchange::default();
-    for event in with(using(Method::Post, live()), [Event::Answered(self::answer(200, None))]) {
+    for event in
+        with(using(Method::Post, live()), [Event::ResponseHeaders(self::response(200, None))])
+    {
         exchange = exchange.on(event).0;
-        assert_eq!((exchange.reads_request_body(), exchange.reads_answer_body()), no);
+        assert_eq!((exchange.reads_request_body(), exchange.reads_response_body()), no);
     }
 }
 
@@ -211,9 +220,9 @@ fn an_event_that_nothing_waits_for_passes() {
             Event::Looked(live()),
             Event::SteeringRefused,
             Event::RequestBody(INITIALIZE),
-            Event::Answered(answer(404, None)),
+            Event::ResponseHeaders(response(404, None)),
             Event::Stored(Binding::Failed),
-            Event::AnswerBody(b"{\"error\":1}"),
+            Event::ResponseBody(b"{\"error\":1}"),
         ]
     };
     for over in [Intent::Elsewhere, Intent::Malformed(BadId::Empty)] {

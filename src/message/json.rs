@@ -1,19 +1,19 @@
-//! The top level of one JSON object, octet by octet, in constant memory.
+//! The top level of one JSON object, byte by byte, in constant memory.
 //!
 //! Not a validator: the pod judges what is wrong. It yields what a JSON parser would yield of a
 //! valid text (RFC 8259), and anything without a panic of an invalid one.
 
-/// Keys and texts are kept up to this many octets; a longer one never equals what is looked for.
+/// Keys and texts are kept up to this many bytes; a longer one never equals what is looked for.
 const KEPT: usize = 16;
 
-/// What an octet completed.
+/// What a byte completed.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Token<'a> {
     /// The key of a member of the top-level object, unescaped.
     Key(&'a [u8]),
     /// The value of such a member, if it is a string, unescaped.
     Text(&'a [u8]),
-    /// Its value begins and is no string: null if the octet is an `n`.
+    /// Its value begins and is no string: null if the byte is an `n`.
     Other(u8),
     /// The top level is an array. Nothing more follows.
     Array,
@@ -62,11 +62,11 @@ enum Escape {
 }
 
 impl Json {
-    pub(super) fn read(&mut self, octet: u8) -> Option<Token<'_>> {
+    pub(super) fn read(&mut self, byte: u8) -> Option<Token<'_>> {
         use State::*;
-        let space = matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
-        self.state = match (self.state, octet) {
-            (Text(escape), _) => return self.read_text(escape, octet),
+        let space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        self.state = match (self.state, byte) {
+            (Text(escape), _) => return self.read_text(escape, byte),
             (NestedText(depth, Escape::No), b'"') => Nested(depth),
             (NestedText(depth, Escape::No), b'\\') => NestedText(depth, Escape::Backslash),
             (NestedText(depth, _), _) => NestedText(depth, Escape::No),
@@ -91,8 +91,8 @@ impl Json {
             (Members, b'"') => self.start_text(true),
             (Colon, b':') => Value,
             (Value, b'"') => self.start_text(false),
-            (Value, b'{' | b'[') => return self.begin(Nested(1), octet),
-            (Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => return self.begin(Scalar, octet),
+            (Value, b'{' | b'[') => return self.begin(Nested(1), byte),
+            (Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => return self.begin(Scalar, byte),
             (Start | Members | Colon | Value | Comma, _) => return self.end(Token::Broken),
         };
         None
@@ -104,33 +104,33 @@ impl Json {
         State::Text(Escape::No)
     }
 
-    fn read_text(&mut self, escape: Escape, octet: u8) -> Option<Token<'_>> {
-        let (escape, literal) = match (escape, octet) {
+    fn read_text(&mut self, escape: Escape, byte: u8) -> Option<Token<'_>> {
+        let (escape, literal) = match (escape, byte) {
             (Escape::No, b'"') => {
                 self.state = if self.key { State::Colon } else { State::Comma };
                 let kept = self.kept.get(..self.length).unwrap_or(b"");
                 return Some(if self.key { Token::Key(kept) } else { Token::Text(kept) });
             }
             (Escape::No, b'\\') => (Escape::Backslash, None),
-            (Escape::No, _) => (Escape::No, Some(octet)),
+            (Escape::No, _) => (Escape::No, Some(byte)),
             (Escape::Backslash, b'u') => (Escape::Unit(0, 0), None),
             // Of the short escapes, `\/` alone stands for something that a name could hold.
             (Escape::Backslash, b'/') => (Escape::No, Some(b'/')),
             (Escape::Backslash, _) => (Escape::No, Some(b'\\')),
             (Escape::Unit(digits, unit), _) => {
-                let digit = char::from(octet).to_digit(16).unwrap_or(0) as u16;
+                let digit = char::from(byte).to_digit(16).unwrap_or(0) as u16;
                 let unit = (unit << 4) | digit;
                 match digits {
-                    // Beyond ASCII, an octet that no name has.
+                    // Beyond ASCII, a byte that no name has.
                     3 => (Escape::No, Some(u8::try_from(unit).unwrap_or(0xff))),
                     _ => (Escape::Unit(digits + 1, unit), None),
                 }
             }
         };
-        if let Some(octet) = literal {
+        if let Some(byte) = literal {
             match self.kept.get_mut(self.length) {
                 Some(place) => {
-                    *place = octet;
+                    *place = byte;
                     self.length += 1;
                 }
                 // Too long to keep, so not what is looked for.
@@ -141,9 +141,9 @@ impl Json {
         None
     }
 
-    fn begin(&mut self, state: State, octet: u8) -> Option<Token<'static>> {
+    fn begin(&mut self, state: State, byte: u8) -> Option<Token<'static>> {
         self.state = state;
-        Some(Token::Other(octet))
+        Some(Token::Other(byte))
     }
 
     fn end(&mut self, token: Token<'static>) -> Option<Token<'static>> {
@@ -163,8 +163,8 @@ mod tests {
 
     fn members(text: &[u8]) -> Members {
         let (mut json, mut members, mut end) = (Json::default(), Vec::new(), None);
-        for octet in text {
-            match json.read(*octet) {
+        for byte in text {
+            match json.read(*byte) {
                 Some(Token::Key(key)) => members.push((key.to_vec(), None)),
                 Some(Token::Text(text)) => members.last_mut().unwrap().1 = Some(text.to_vec()),
                 Some(Token::Other(_)) | None => {}
@@ -260,8 +260,8 @@ mod tests {
         }
 
         #[test]
-        fn any_octets_are_read_without_a_panic(octets: Vec<u8>) {
-            members(&octets);
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            members(&bytes);
         }
     }
 }

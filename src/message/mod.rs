@@ -1,7 +1,7 @@
-//! The little of MCP that is read: protocol era, `initialize`, and whether its answer is an error.
+//! The little of MCP that is read: protocol era, `initialize`, and whether its response is an error.
 //!
 //! Bodies are peeked at as they pass, in whatever pieces they come, and never held back. A peek
-//! keeps a few octets of state and ends as soon as it knows.
+//! keeps a few bytes of state and ends as soon as it knows.
 
 mod json;
 mod sse;
@@ -9,8 +9,8 @@ mod sse;
 use json::{Json, Token};
 use sse::EventData;
 
-/// A peek that has seen this many octets without an end gives up.
-pub const PEEK_OCTETS: usize = 256 * 1024;
+/// A peek that has seen this many bytes without an end gives up.
+pub const PEEK_BYTES: usize = 256 * 1024;
 
 /// The protocol versions that have sessions. A later one has none (MCP 2026-07-28, changelog).
 const LEGACY: [&[u8]; 4] = [b"2024-11-05", b"2025-03-26", b"2025-06-18", b"2025-11-25"];
@@ -28,10 +28,10 @@ pub fn has_sessions(version: Option<&[u8]>) -> bool {
 pub enum Opens {
     /// Its method is `initialize`.
     Yes,
-    /// It is something else: another method, an answer, or a batch, which `initialize` must not
+    /// It is something else: another method, a response, or a batch, which `initialize` must not
     /// be part of (MCP 2025-03-26, Lifecycle, Initialization).
     No,
-    /// It cannot be read: compressed, cut off, not JSON, or over [`PEEK_OCTETS`] without a method.
+    /// It cannot be read: compressed, cut off, not JSON, or over [`PEEK_BYTES`] without a method.
     Unknown,
 }
 
@@ -46,13 +46,13 @@ pub struct RequestPeek {
 
 impl RequestPeek {
     /// Takes the next piece of the body.
-    pub fn read(&mut self, octets: &[u8]) {
-        for octet in octets {
+    pub fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
             if self.is_done() {
                 return;
             }
             self.seen += 1;
-            self.found = match self.json.read(*octet) {
+            self.found = match self.json.read(*byte) {
                 Some(Token::Key(key)) => {
                     self.in_method = key == b"method";
                     None
@@ -63,7 +63,7 @@ impl RequestPeek {
                 Some(Token::Text(_) | Token::Other(_)) => None,
                 Some(Token::Array | Token::End) => Some(Opens::No),
                 Some(Token::Broken) => Some(Opens::Unknown),
-                None => (self.seen >= PEEK_OCTETS).then_some(Opens::Unknown),
+                None => (self.seen >= PEEK_BYTES).then_some(Opens::Unknown),
             };
         }
     }
@@ -79,7 +79,7 @@ impl RequestPeek {
     }
 }
 
-/// The media type of an answer, as far as it matters.
+/// The media type of a response, as far as it matters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Media {
     /// `application/json`: one JSON-RPC message.
@@ -93,7 +93,7 @@ pub enum Media {
 impl Media {
     /// Reads `Content-Type` and `Content-Encoding`.
     pub fn of(content_type: Option<&[u8]>, content_encoding: Option<&[u8]>) -> Self {
-        let essence = content_type.unwrap_or_default().split(|octet| *octet == b';').next();
+        let essence = content_type.unwrap_or_default().split(|byte| *byte == b';').next();
         let essence = essence.unwrap_or_default().trim_ascii();
         match content_encoding {
             Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => Self::Other,
@@ -104,15 +104,15 @@ impl Media {
     }
 }
 
-/// Reads the answer to a request until it is known to be a result or a JSON-RPC error.
+/// Reads the response to a request until it is known to be a result or a JSON-RPC error.
 ///
-/// In an event stream the answer may follow events without data and messages of the server's own
+/// In an event stream the response may follow events without data and messages of the server's own
 /// (MCP 2025-11-25, Transports, Sending Messages to the Server 6); those are passed over.
 #[derive(Clone, Debug)]
-pub struct AnswerPeek {
+pub struct ResponsePeek {
     events: Option<EventData>,
     json: Json,
-    /// The message at hand is known not to be the answer.
+    /// The message at hand is known not to be the response.
     skip: bool,
     /// The value of `error` (true) or `result` comes next.
     in_outcome: Option<bool>,
@@ -120,8 +120,8 @@ pub struct AnswerPeek {
     found: Option<bool>,
 }
 
-impl AnswerPeek {
-    /// A peek into an answer of this media type.
+impl ResponsePeek {
+    /// A peek into a response of this media type.
     pub fn into(media: Media) -> Self {
         Self {
             events: (media == Media::EventStream).then(EventData::default),
@@ -134,19 +134,19 @@ impl AnswerPeek {
     }
 
     /// Takes the next piece of the body.
-    pub fn read(&mut self, octets: &[u8]) {
-        for octet in octets {
+    pub fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
             if self.is_done() {
                 return;
             }
             self.seen += 1;
-            if self.seen >= PEEK_OCTETS {
+            if self.seen >= PEEK_BYTES {
                 self.found = Some(false);
             }
             match &mut self.events {
-                None => self.read_json(*octet),
-                Some(events) => match events.read(*octet) {
-                    Some(sse::Piece::Data(octet)) => self.read_json(octet),
+                None => self.read_json(*byte),
+                Some(events) => match events.read(*byte) {
+                    Some(sse::Piece::Data(byte)) => self.read_json(byte),
                     Some(sse::Piece::EndOfEvent) => {
                         self.json = Json::default();
                         self.skip = false;
@@ -163,16 +163,16 @@ impl AnswerPeek {
         self.found.is_some()
     }
 
-    /// Whether the answer is known to be an error.
+    /// Whether the response is known to be an error.
     pub fn is_error(&self) -> bool {
         self.found == Some(true)
     }
 
-    fn read_json(&mut self, octet: u8) {
+    fn read_json(&mut self, byte: u8) {
         if self.skip {
             return;
         }
-        match self.json.read(octet) {
+        match self.json.read(byte) {
             Some(Token::Key(b"error")) => self.in_outcome = Some(true),
             Some(Token::Key(b"result")) => self.in_outcome = Some(false),
             // Some servers write both, and null for the one that it is not.

@@ -1,9 +1,9 @@
-//! The data of server-sent events, octet by octet (WHATWG HTML, "Parsing an event stream").
+//! The data of server-sent events, byte by byte (WHATWG HTML, "Parsing an event stream").
 
 /// A piece of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Piece {
-    /// An octet of its data. Lines of data are joined by a line feed.
+    /// A byte of its data. Lines of data are joined by a line feed.
     Data(u8),
     /// The event is over.
     EndOfEvent,
@@ -17,7 +17,7 @@ pub(super) struct EventData {
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Line {
-    /// So many octets of the field name `data` and its colon.
+    /// So many bytes of the field name `data` and its colon.
     #[default]
     Start,
     Name(usize),
@@ -31,19 +31,19 @@ enum Line {
 const FIELD: &[u8] = b"data:";
 
 impl EventData {
-    pub(super) fn read(&mut self, octet: u8) -> Option<Piece> {
+    pub(super) fn read(&mut self, byte: u8) -> Option<Piece> {
         // CR, LF and CRLF end a line alike.
-        if std::mem::replace(&mut self.after_return, octet == b'\r') && octet == b'\n' {
+        if std::mem::replace(&mut self.after_return, byte == b'\r') && byte == b'\n' {
             return None;
         }
-        let (line, piece) = match (self.line, octet) {
+        let (line, piece) = match (self.line, byte) {
             (Line::Start, b'\r' | b'\n') => (Line::Start, Some(Piece::EndOfEvent)),
             (Line::Colon | Line::Data, b'\r' | b'\n') => (Line::Start, Some(Piece::Data(b'\n'))),
             (_, b'\r' | b'\n') => (Line::Start, None),
             (Line::Colon, b' ') => (Line::Data, None),
-            (Line::Colon | Line::Data, _) => (Line::Data, Some(Piece::Data(octet))),
-            (Line::Start, _) => (name(0, octet), None),
-            (Line::Name(known), _) => (name(known, octet), None),
+            (Line::Colon | Line::Data, _) => (Line::Data, Some(Piece::Data(byte))),
+            (Line::Start, _) => (name(0, byte), None),
+            (Line::Name(known), _) => (name(known, byte), None),
             (Line::Other, _) => (Line::Other, None),
         };
         self.line = line;
@@ -51,9 +51,9 @@ impl EventData {
     }
 }
 
-fn name(known: usize, octet: u8) -> Line {
+fn name(known: usize, byte: u8) -> Line {
     match FIELD.get(known) {
-        Some(wanted) if *wanted != octet => Line::Other,
+        Some(wanted) if *wanted != byte => Line::Other,
         _ if known + 1 == FIELD.len() => Line::Colon,
         _ => Line::Name(known + 1),
     }
@@ -65,9 +65,9 @@ mod tests {
 
     fn events(stream: &[u8]) -> Vec<String> {
         let (mut reader, mut events) = (EventData::default(), vec![Vec::new()]);
-        for piece in stream.iter().filter_map(|octet| reader.read(*octet)) {
+        for piece in stream.iter().filter_map(|byte| reader.read(*byte)) {
             match piece {
-                Piece::Data(octet) => events.last_mut().unwrap().push(octet),
+                Piece::Data(byte) => events.last_mut().unwrap().push(byte),
                 Piece::EndOfEvent => events.push(Vec::new()),
             }
         }

@@ -10,7 +10,7 @@ fn opens(body: &[u8], pieces: usize) -> Opens {
 }
 
 fn is_error(media: Media, body: &[u8], pieces: usize) -> bool {
-    let mut peek = AnswerPeek::into(media);
+    let mut peek = ResponsePeek::into(media);
     for piece in body.chunks(pieces.max(1)) {
         peek.read(piece);
     }
@@ -36,9 +36,9 @@ fn only_known_versions_and_none_have_sessions() {
 fn a_request_opens_a_session_if_its_method_is_initialize() {
     let big = format!(
         r#"{{"params":{{"icon":"{}"}},"method":"initialize"}}"#,
-        "x".repeat(PEEK_OCTETS / 2)
+        "x".repeat(PEEK_BYTES / 2)
     );
-    let too_big = format!(r#"{{"params":"{}","method":"initialize"}}"#, "x".repeat(PEEK_OCTETS));
+    let too_big = format!(r#"{{"params":"{}","method":"initialize"}}"#, "x".repeat(PEEK_BYTES));
     for (body, wanted) in [
         (r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, Opens::Yes),
         (big.as_str(), Opens::Yes),

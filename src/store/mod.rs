@@ -15,7 +15,7 @@ use std::cell::Cell;
 use log::warn;
 
 use crate::config::{Config, OnError};
-use crate::host::{CallAnswer, CallId, Host};
+use crate::host::{CallId, CallResponse, Host};
 use crate::metrics::Metric;
 use crate::pin::{Lifetime, Pin, Timestamp};
 use crate::session::SessionKey;
@@ -49,7 +49,7 @@ pub enum Binding {
 
 /// What an exchange waited for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum News {
+pub enum Wake {
     /// Its session was looked up.
     Looked(Lookup),
     /// Its session was to be bound.
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Finds a session and notes its use. `None` if the exchange `stream` has to wait; what came
-    /// of it is then among the [`News`] of [`Store::on_answer`].
+    /// of it is then among the [`Wake`] of [`Store::on_call_response`].
     pub fn look(
         &self,
         host: &mut impl Host,
@@ -154,22 +154,22 @@ impl Store {
         }
     }
 
-    /// Takes an answer to a callout. Says which exchanges it wakes, and with what; some may be over
+    /// Takes a response to a callout. Says which exchanges it wakes, and with what; some may be over
     /// by now.
-    pub fn on_answer(
+    pub fn on_call_response(
         &self,
         host: &mut impl Host,
         call: CallId,
-        answer: &CallAnswer,
-    ) -> Vec<(u32, News)> {
+        response: &CallResponse,
+    ) -> Vec<(u32, Wake)> {
         let now = host.now();
         let Some(remote) = &self.remote else { return Vec::new() };
-        match remote.on_answer(host, call, answer, now) {
+        match remote.on_call_response(host, call, response, now) {
             Outcome::Looked { key, streams, found } => {
                 if let Lookup::Live(pin) = found {
                     self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
                 }
-                streams.into_iter().map(|stream| (stream, News::Looked(found))).collect()
+                streams.into_iter().map(|stream| (stream, Wake::Looked(found))).collect()
             }
             Outcome::Stored(Opened { key, pin, stream }, binding) => {
                 let binding = match binding {
@@ -177,7 +177,7 @@ impl Store {
                     Binding::Taken => Binding::Taken,
                     Binding::Failed => self.bind_without_remote(host, key, pin, now),
                 };
-                vec![(stream, News::Stored(binding))]
+                vec![(stream, Wake::Stored(binding))]
             }
             Outcome::Missed(key, pin) => {
                 // Unless it has ended meanwhile.

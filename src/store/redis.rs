@@ -1,4 +1,4 @@
-//! Redis commands as HTTP requests, and its replies as HTTP answers, in two dialects.
+//! Redis commands as HTTP requests, and its replies as HTTP responses, in two dialects.
 //!
 //! A proxy-wasm module speaks HTTP only, so Redis stands behind a front. Commands travel in the
 //! request's body, never in its URL: access logs must not hold keys.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::host::CallAnswer;
+use crate::host::CallResponse;
 
 /// What the HTTP front of the Redis speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +34,7 @@ pub enum Reply {
 pub enum Fault {
     /// Redis refused the command.
     Redis(String),
-    /// Its front gave no answer, or none that makes sense.
+    /// Its front gave no response, or none that makes sense.
     Front(String),
 }
 
@@ -58,9 +58,9 @@ impl Dialect {
         }
     }
 
-    /// The reply in an answer, or what is wrong with it.
-    pub fn reply(self, answer: &CallAnswer) -> Result<Reply, Fault> {
-        let body = serde_json::from_slice::<Value>(&answer.body).ok();
+    /// The reply in a response, or what is wrong with it.
+    pub fn reply(self, response: &CallResponse) -> Result<Reply, Fault> {
+        let body = serde_json::from_slice::<Value>(&response.body).ok();
         let body = body.as_ref().and_then(Value::as_object);
         // An error of Redis is worth more than the status it comes with.
         if let Some(error) = body.and_then(|body| self.error(body)) {
@@ -69,7 +69,7 @@ impl Dialect {
             let kind = kind.escape_debug().take(40).collect::<String>();
             return Err(Fault::Redis(format!("it says {kind}")));
         }
-        let fault = match (answer.status, body) {
+        let fault = match (response.status, body) {
             (200, Some(body)) => {
                 let value = match self {
                     Self::Upstash => body.get("result"),
@@ -77,12 +77,12 @@ impl Dialect {
                 };
                 match value.and_then(read) {
                     Some(reply) => return Ok(reply),
-                    None => "its answer makes no sense".to_owned(),
+                    None => "its response makes no sense".to_owned(),
                 }
             }
-            (200, None) => "its answer is not a JSON object".to_owned(),
-            (0, _) => "its answer broke off".to_owned(),
-            (401 | 403, _) => format!("it refuses the credentials ({})", answer.status),
+            (200, None) => "its response is not a JSON object".to_owned(),
+            (0, _) => "its response broke off".to_owned(),
+            (401 | 403, _) => format!("it refuses the credentials ({})", response.status),
             (504, _) => "it did not answer in time".to_owned(),
             (status, _) => format!("it answers {status}"),
         };
@@ -117,12 +117,12 @@ fn read(value: &Value) -> Option<Reply> {
 /// Only letters, digits, `-`, `_` and `:` stay. A dot would begin the name of a format to webdis.
 fn percent_encoded(part: &str) -> String {
     let mut encoded = String::with_capacity(part.len() * 3);
-    for octet in part.bytes() {
-        match octet {
+    for byte in part.bytes() {
+        match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b':' => {
-                encoded.push(octet.into());
+                encoded.push(byte.into());
             }
-            _ => encoded.push_str(&format!("%{octet:02X}")),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
     encoded
@@ -158,9 +158,9 @@ mod tests {
             (Webdis, 200, r#"{"GETEX":"{}"}"#, Ok(Reply::Text("{}".into()))),
             (Webdis, 200, r#"{"DEL":1}"#, Ok(Reply::Number(1))),
             (Webdis, 200, r#"{"SET":[false,"READONLY no"]}"#, redis("it says READONLY")),
-            (Webdis, 200, r#"{}"#, front("its answer makes no sense")),
-            (Webdis, 200, r#"{"SET":[true]}"#, front("its answer makes no sense")),
-            (Webdis, 200, r#"{"SET":"OK","GET":"OK"}"#, front("its answer makes no sense")),
+            (Webdis, 200, r#"{}"#, front("its response makes no sense")),
+            (Webdis, 200, r#"{"SET":[true]}"#, front("its response makes no sense")),
+            (Webdis, 200, r#"{"SET":"OK","GET":"OK"}"#, front("its response makes no sense")),
             (Webdis, 403, "", front("it refuses the credentials (403)")),
             (Webdis, 503, "", front("it answers 503")),
             (Upstash, 200, r#"{"result":"OK"}"#, ok()),
@@ -169,24 +169,24 @@ mod tests {
             (Upstash, 400, r#"{"error":"ERR wrong"}"#, redis("it says ERR")),
             (Upstash, 401, r#"{"error":"Unauthorized"}"#, redis("it says Unauthorized")),
             (Upstash, 401, "", front("it refuses the credentials (401)")),
-            (Upstash, 200, r#"{"results":"OK"}"#, front("its answer makes no sense")),
-            (Upstash, 200, r#"{"result":1.5}"#, front("its answer makes no sense")),
-            (Upstash, 200, r#"{"result":"#, front("its answer is not a JSON object")),
-            (Upstash, 200, "<html>", front("its answer is not a JSON object")),
+            (Upstash, 200, r#"{"results":"OK"}"#, front("its response makes no sense")),
+            (Upstash, 200, r#"{"result":1.5}"#, front("its response makes no sense")),
+            (Upstash, 200, r#"{"result":"#, front("its response is not a JSON object")),
+            (Upstash, 200, "<html>", front("its response is not a JSON object")),
             (Upstash, 504, "upstream request timeout", front("it did not answer in time")),
-            (Upstash, 0, "", front("its answer broke off")),
+            (Upstash, 0, "", front("its response broke off")),
         ] {
-            let answer = CallAnswer { status, body: body.into() };
-            assert_eq!(dialect.reply(&answer), wanted, "{dialect:?} {status} {body}");
+            let response = CallResponse { status, body: body.into() };
+            assert_eq!(dialect.reply(&response), wanted, "{dialect:?} {status} {body}");
         }
     }
 
     proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(status: u16, body: Vec<u8>) {
-            let answer = CallAnswer { status, body };
-            let _ = Dialect::Webdis.reply(&answer);
-            let _ = Dialect::Upstash.reply(&answer);
+            let response = CallResponse { status, body };
+            let _ = Dialect::Webdis.reply(&response);
+            let _ = Dialect::Upstash.reply(&response);
         }
 
         #[test]
@@ -199,18 +199,18 @@ mod tests {
     }
 
     fn decoded(part: &str) -> String {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         let mut rest = part.as_bytes();
         while let Some((first, tail)) = rest.split_first() {
             if *first == b'%' {
                 let hex = std::str::from_utf8(&tail[..2]).unwrap();
-                octets.push(u8::from_str_radix(hex, 16).unwrap());
+                bytes.push(u8::from_str_radix(hex, 16).unwrap());
                 rest = &tail[2..];
             } else {
-                octets.push(*first);
+                bytes.push(*first);
                 rest = tail;
             }
         }
-        String::from_utf8(octets).unwrap()
+        String::from_utf8(bytes).unwrap()
     }
 }

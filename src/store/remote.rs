@@ -1,11 +1,11 @@
 //! A Redis that several proxies share, asked through HTTP callouts.
 //!
-//! Exchanges wait for look-ups and bindings; those of one session share a look-up. The rest are
-//! chores: nobody waits for them, and those that fail take another turn. Each kind pauses by
+//! Exchanges wait for look-ups and bindings; those of one session share a look-up. The rest is
+//! written back: nobody waits for it, and what fails takes another turn. Each kind pauses by
 //! itself: what fails for one, the store may well do for the other.
 
-mod chores;
 mod commands;
+mod write_back;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -17,13 +17,13 @@ use super::breaker::Breaker;
 use super::redis::{Fault, Reply};
 use super::{Binding, Lookup, record};
 use crate::config::{Config, RedisConfig};
-use crate::host::{CallAnswer, CallId, Callout, Host, Refused};
+use crate::host::{CallId, CallResponse, Callout, Host, Refused};
 use crate::metrics::Metric;
 use crate::pin::{Lifetime, Pin, Timestamp};
 use crate::session::SessionKey;
 use crate::workload::StatefulSet;
-use chores::{Chore, Chores};
 use commands::Commands;
+use write_back::{Write, WriteBack};
 
 /// What is wrong with the store is told to the log at most so often.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(super) struct Remote {
     calls: RefCell<BTreeMap<CallId, Purpose>>,
     /// The exchanges that wait for each look-up.
     waiting: RefCell<BTreeMap<SessionKey, Vec<u32>>>,
-    chores: RefCell<Chores>,
+    write_back: RefCell<WriteBack>,
     /// When the log was last told what is wrong.
     told_at: Cell<Timestamp>,
     /// It was told that the store fails, and not yet that it answers again.
@@ -50,7 +50,7 @@ pub(super) struct Remote {
 #[derive(Clone, Debug)]
 enum Purpose {
     Ask(Question),
-    Do(SessionKey, Chore),
+    Do(SessionKey, Write),
 }
 
 /// What exchanges wait for.
@@ -96,7 +96,7 @@ impl Remote {
             breaker: RefCell::default(),
             calls: RefCell::default(),
             waiting: RefCell::default(),
-            chores: RefCell::default(),
+            write_back: RefCell::default(),
             told_at: Cell::default(),
             told: Cell::default(),
         }
@@ -125,7 +125,7 @@ impl Remote {
     /// Writes a new session down, unless there is one of its id. False if that cannot be done now.
     pub(super) fn bind(&self, host: &mut impl Host, opened: Opened, now: Timestamp) -> bool {
         // A server may give an id out again.
-        self.chores.borrow_mut().cancel(&opened.key);
+        self.write_back.borrow_mut().cancel(&opened.key);
         let command = self.commands.set(&opened.key, &opened.pin, now);
         self.ask(host, Question::Bind(opened), &command, now)
     }
@@ -138,45 +138,45 @@ impl Remote {
         pin: Option<Pin>,
         now: Timestamp,
     ) {
-        self.chores.borrow_mut().add(key, Chore::Keep(pin, now));
+        self.write_back.borrow_mut().add(key, Write::Keep(pin, now));
         self.catch_up(host, now);
     }
 
     /// Writes a session down again that the store has lost.
     pub(super) fn restore(&self, host: &mut impl Host, key: SessionKey, pin: Pin, now: Timestamp) {
-        self.chores.borrow_mut().add(key, Chore::Restore(pin, now));
+        self.write_back.borrow_mut().add(key, Write::Restore(pin, now));
         self.catch_up(host, now);
     }
 
     /// Ends a session for all.
     pub(super) fn unbind(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
-        self.chores.borrow_mut().add(key, Chore::Forget);
+        self.write_back.borrow_mut().add(key, Write::Forget);
         self.catch_up(host, now);
     }
 
-    /// Does chores, as far as that can be now.
+    /// Writes back, as far as that can be done now.
     pub(super) fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
-        while let Some((key, chore)) = self.next_chore(now) {
-            if !self.begin(host, key, chore, now) {
-                self.chores.borrow_mut().failed(key, chore, now);
+        while let Some((key, write)) = self.next_write(now) {
+            if !self.begin(host, key, write, now) {
+                self.write_back.borrow_mut().failed(key, write, now);
             }
         }
     }
 
-    pub(super) fn on_answer(
+    pub(super) fn on_call_response(
         &self,
         host: &mut impl Host,
         call: CallId,
-        answer: &CallAnswer,
+        response: &CallResponse,
         now: Timestamp,
     ) -> Outcome {
         let Some(purpose) = self.calls.borrow_mut().remove(&call) else { return Outcome::Nothing };
-        let reply = self.redis.dialect.reply(answer);
+        let reply = self.redis.dialect.reply(response);
         if let Err(fault) = &reply {
             self.tell(host, fault, now);
         }
         match purpose {
-            Purpose::Do(key, chore) => self.did(host, key, chore, reply, now),
+            Purpose::Do(key, write) => self.did(host, key, write, reply, now),
             Purpose::Ask(question) => self.answered(host, question, reply, now),
         }
     }
@@ -217,22 +217,22 @@ impl Remote {
         }
     }
 
-    /// A chore was answered.
+    /// A write was answered.
     fn did(
         &self,
         host: &mut impl Host,
         key: SessionKey,
-        chore: Chore,
+        write: Write,
         reply: Result<Reply, Fault>,
         now: Timestamp,
     ) -> Outcome {
         match reply {
-            Ok(_) => self.chores.borrow_mut().done(),
-            Err(_) => self.chores.borrow_mut().failed(key, chore, now),
+            Ok(_) => self.write_back.borrow_mut().done(),
+            Err(_) => self.write_back.borrow_mut().failed(key, write, now),
         }
         self.catch_up(host, now);
-        match (chore, reply) {
-            (Chore::Keep(Some(pin), _), Ok(Reply::Number(0))) => Outcome::Missed(key, pin),
+        match (write, reply) {
+            (Write::Keep(Some(pin), _), Ok(Reply::Number(0))) => Outcome::Missed(key, pin),
             _ => Outcome::Nothing,
         }
     }
@@ -270,20 +270,20 @@ impl Remote {
         }
     }
 
-    fn next_chore(&self, now: Timestamp) -> Option<(SessionKey, Chore)> {
-        self.chores.borrow_mut().begin(now)
+    fn next_write(&self, now: Timestamp) -> Option<(SessionKey, Write)> {
+        self.write_back.borrow_mut().begin(now)
     }
 
-    fn begin(&self, host: &mut impl Host, key: SessionKey, chore: Chore, now: Timestamp) -> bool {
-        let command = match chore {
-            Chore::Keep(pin, at) => {
+    fn begin(&self, host: &mut impl Host, key: SessionKey, write: Write, now: Timestamp) -> bool {
+        let command = match write {
+            Write::Keep(pin, at) => {
                 let bound_at = pin.map_or(at, |pin| pin.bound_at);
                 self.commands.expire(&key, bound_at, at, now)
             }
-            Chore::Restore(pin, at) => self.commands.set(&key, &Pin { used_at: at, ..pin }, now),
-            Chore::Forget => self.commands.delete(&key),
+            Write::Restore(pin, at) => self.commands.set(&key, &Pin { used_at: at, ..pin }, now),
+            Write::Forget => self.commands.delete(&key),
         };
-        self.send(host, Purpose::Do(key, chore), &command, now)
+        self.send(host, Purpose::Do(key, write), &command, now)
     }
 
     /// Sends a command for which an exchange waits. False if the store is not to be asked now, or

@@ -162,11 +162,11 @@ impl Table {
         for half in key.halves() {
             let bucket = self.bucket(size, half);
             let found = data.shared(&bucket);
-            let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
-            if let Some((position, pin)) = bucket::find(octets, key) {
+            let bytes = found.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+            if let Some((position, pin)) = bucket::find(bytes, key) {
                 return Some(Spot { bucket, found, lags: position >= FRONT, pin });
             }
-            if !bucket::has_spilled(octets) {
+            if !bucket::has_spilled(bytes) {
                 return None;
             }
         }
@@ -229,8 +229,8 @@ impl Table {
     }
 
     fn live_entries(&self, data: &impl SharedData, bucket: &str, now: Timestamp) -> usize {
-        let Some((octets, _)) = data.shared(bucket) else { return 0 };
-        let mut bucket = Bucket::decode(&octets);
+        let Some((bytes, _)) = data.shared(bucket) else { return 0 };
+        let mut bucket = Bucket::decode(&bytes);
         self.drop_expired(&mut bucket, now);
         bucket.entries.len()
     }
@@ -323,7 +323,7 @@ fn change<T>(
     let mut found = found.unwrap_or_else(|| data.shared(name));
     for _ in 0..ATTEMPTS {
         let mut bucket = match &found {
-            Some((octets, _)) => Bucket::decode(octets),
+            Some((bytes, _)) => Bucket::decode(bytes),
             None => Bucket::default(),
         };
         let altered = match alter(&mut bucket) {
@@ -339,8 +339,8 @@ fn change<T>(
 }
 
 fn sizes_in(found: &Found) -> Vec<u32> {
-    let octets = found.as_ref().map(|(octets, _)| octets.as_slice()).unwrap_or_default();
-    let (sizes, _) = octets.as_chunks();
+    let bytes = found.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+    let (sizes, _) = bytes.as_chunks();
     sizes.iter().map(|size| u32::from_be_bytes(*size)).take(SIZES).collect()
 }
 

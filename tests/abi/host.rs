@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
-use podpin::host::{CallAnswer, Callout};
+use podpin::host::{CallResponse, Callout};
 use proxy_wasm::types::Action;
 use serde_json::Value;
 
@@ -57,8 +57,8 @@ struct Worker {
     running: Option<Phase>,
     /// In which phase each exchange paused.
     paused: HashMap<u32, Phase>,
-    /// The callout whose answer is at hand.
-    answer: Option<CallAnswer>,
+    /// The callout whose response is at hand.
+    response: Option<CallResponse>,
     metrics: Vec<String>,
     contexts: u32,
 }
@@ -67,8 +67,8 @@ struct Worker {
 enum Phase {
     Request,
     RequestBody,
-    Answer,
-    AnswerBody,
+    Response,
+    ResponseBody,
     End,
 }
 
@@ -155,28 +155,28 @@ impl Engine for Abi {
         (stream, step)
     }
 
-    fn request_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step {
-        self.set(stream, |record| record.body = octets.to_vec());
+    fn request_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step {
+        self.set(stream, |record| record.body = bytes.to_vec());
         self.run(stream, Phase::RequestBody, || unsafe {
-            proxy_on_request_body(stream, octets.len(), last)
+            proxy_on_request_body(stream, bytes.len(), last)
         })
     }
 
-    fn answer(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
         let count = headers.len();
         self.set(stream, |record| {
-            record.answer = headers;
+            record.response = headers;
             record.address = Some(address.to_owned());
         });
-        self.run(stream, Phase::Answer, || unsafe {
+        self.run(stream, Phase::Response, || unsafe {
             proxy_on_response_headers(stream, count, false)
         })
     }
 
-    fn answer_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step {
-        self.set(stream, |record| record.body = octets.to_vec());
-        self.run(stream, Phase::AnswerBody, || unsafe {
-            proxy_on_response_body(stream, octets.len(), last)
+    fn response_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step {
+        self.set(stream, |record| record.body = bytes.to_vec());
+        self.run(stream, Phase::ResponseBody, || unsafe {
+            proxy_on_response_body(stream, bytes.len(), last)
         })
     }
 
@@ -199,13 +199,13 @@ impl Engine for Abi {
         WORKER.with_borrow(|worker| std::mem::take(&mut worker.proxy.lock().unwrap().calls))
     }
 
-    fn answer_call(&mut self, call: u32, answer: CallAnswer) {
-        let size = answer.body.len();
-        WORKER.with_borrow_mut(|worker| worker.answer = Some(answer));
+    fn respond_to_call(&mut self, call: u32, response: CallResponse) {
+        let size = response.body.len();
+        WORKER.with_borrow_mut(|worker| worker.response = Some(response));
         unsafe { proxy_on_http_call_response(ROOT, call, 1, size, 0) };
         WORKER.with_borrow_mut(|worker| {
             worker.current = None;
-            worker.answer = None;
+            worker.response = None;
         });
     }
 

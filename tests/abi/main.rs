@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, example_plugin};
-use podpin::host::CallAnswer;
+use podpin::host::CallResponse;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn sessions_bound_on_any_worker_are_known_on_every_worker() {
                 (":status".to_owned(), b"200".to_vec()),
                 ("mcp-session-id".to_owned(), id.into_bytes()),
             ];
-            assert_eq!(abi.answer(stream, headers, "127.0.1.1:8080"), Step::Go);
+            assert_eq!(abi.response(stream, headers, "127.0.1.1:8080"), Step::Go);
             abi.end(stream);
         }
     });
@@ -92,7 +92,7 @@ fn a_session_of_one_scope_means_nothing_in_another() {
                     (":status".to_owned(), b"200".to_vec()),
                     ("mcp-session-id".to_owned(), b"shared-id".to_vec()),
                 ];
-                assert_eq!(abi.answer(stream, headers, "127.0.1.1:8080"), Step::Go);
+                assert_eq!(abi.response(stream, headers, "127.0.1.1:8080"), Step::Go);
             }
             match abi.request(request(&[("mcp-session-id", b"shared-id")])).1 {
                 Step::Go => 200,
@@ -115,12 +115,12 @@ fn no_log_line_holds_a_session_id() {
     abi.request_body(stream, br#"{"method":"initialize"}"#, true);
     let headers =
         vec![(":status".to_owned(), b"200".to_vec()), ("mcp-session-id".to_owned(), secret.into())];
-    abi.answer(stream, headers, "127.0.1.1:8080");
+    abi.response(stream, headers, "127.0.1.1:8080");
     for status in ["200", "404", "200"] {
         let (stream, step) = abi.request(request(&[("mcp-session-id", secret.as_bytes())]));
         if step == Step::Go {
             let headers = vec![(":status".to_owned(), status.into())];
-            abi.answer(stream, headers, "127.0.1.1:8080");
+            abi.response(stream, headers, "127.0.1.1:8080");
         }
     }
     let log = abi.proxy().log;
@@ -141,7 +141,7 @@ fn the_log_tells_of_a_failing_store_now_and_then() {
         for (call, _) in abi.calls() {
             let (status, body) =
                 if number % 4 == 0 { (200, r#"{"GETEX":null}"#) } else { (504, "") };
-            abi.answer_call(call, CallAnswer { status, body: body.into() });
+            abi.respond_to_call(call, CallResponse { status, body: body.into() });
         }
         abi.advance(Duration::from_millis(100));
     }
@@ -161,16 +161,16 @@ proptest! {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut abi = Abi::start(&example_plugin());
-                for (headers, body, answer, answer_body) in exchanges {
+                for (headers, body, response, response_body) in exchanges {
                     let (stream, mut step) = abi.request(headers);
                     if step == Step::Go {
                         step = abi.request_body(stream, &body, true);
                     }
                     if step == Step::Go {
-                        step = abi.answer(stream, answer, "127.0.1.1:8080");
+                        step = abi.response(stream, response, "127.0.1.1:8080");
                     }
                     if step == Step::Go {
-                        abi.answer_body(stream, &answer_body, true);
+                        abi.response_body(stream, &response_body, true);
                     }
                     abi.end(stream);
                 }
@@ -209,8 +209,8 @@ fn exchange() -> impl Strategy<Value = Exchange> {
         ":method|:path|:authority|mcp-session-id|mcp-protocol-version|x-podpin-host|x-forwarded-host|[a-z-]{1,9}",
     );
     let answered = headers(":status|mcp-session-id|content-type|content-encoding|[a-z-]{1,9}");
-    (asked, body(), answered, body()).prop_map(|(mut asked, body, answered, answer_body)| {
+    (asked, body(), answered, body()).prop_map(|(mut asked, body, answered, response_body)| {
         asked.push((":path".to_owned(), b"/mcp".to_vec()));
-        (asked, body, answered, answer_body)
+        (asked, body, answered, response_body)
     })
 }

@@ -74,7 +74,7 @@ impl Contender {
         example: &str,
         change: impl FnOnce(Bootstrap) -> Bootstrap,
     ) -> Result<Self> {
-        let setup = Setup::start(example, App::Script(|_| answer()), change).await?;
+        let setup = Setup::start(example, App::Script(|_| response()), change).await?;
         let got = Ask::initialize().send(&reqwest::Client::new(), &setup.envoy.url("")).await?;
         let session = got.headers().get("mcp-session-id").context("no session")?;
         Ok(Self { name, setup, ask: Ask::tool("count").session(session) })
@@ -117,7 +117,7 @@ impl Contender {
     }
 }
 
-fn answer() -> Response<String> {
+fn response() -> Response<String> {
     Response::builder()
         .header("content-type", "application/json")
         .header("mcp-session-id", "8d3cb1f6-6e40-4d3c-9f2b-0a7c6c1f3a55")

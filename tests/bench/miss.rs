@@ -16,7 +16,7 @@ const SESSIONS: usize = 2000;
 const ALLOWED: Duration = Duration::from_millis(1);
 
 pub(crate) async fn run() -> Result<()> {
-    let setup = SharedSetup::start(Front::Webdis, App::Script(answer)).await?;
+    let setup = SharedSetup::start(Front::Webdis, App::Script(response)).await?;
     let (opener, other) = (setup.envoy().await?, setup.envoy().await?);
     let http = reqwest::Client::new();
     let mut ids = Vec::new();
@@ -63,7 +63,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn answer(_: &kit::pods::Seen) -> Response<String> {
+fn response(_: &kit::pods::Seen) -> Response<String> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -199,7 +199,7 @@ fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
     let readme = read("README.md");
     let mut named: BTreeSet<String> =
         column(&readme, "counter", 0).into_iter().map(str::to_owned).collect();
-    for decision in column(&readme, "request or answer", 2) {
+    for decision in column(&readme, "request or response", 2) {
         if !decision.is_empty() {
             named.insert(format!("podpin_{decision}_total"));
         }

@@ -113,7 +113,7 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
     .await;
     let on_free_ports =
         |example| on_free_ports(example, &setup.pods, &setup.dns).expect("an example");
-    // The same with one more section, which has no effect: id 0, one octet long, a name of none.
+    // The same with one more section, which has no effect: id 0, one byte long, a name of none.
     let module = directory.path().join("podpin.wasm");
     let built = fs::read(root().join(MODULE)).expect("the module is built");
     fs::write(&module, [&built[..], &[0, 1, 0]].concat()).unwrap();

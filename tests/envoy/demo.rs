@@ -77,8 +77,8 @@ fn try_out(example: &str) {
     assert_eq!(commands.len(), 3, "{said:#?}");
     commands.insert(0, "set -eu");
     let tried = Command::new("bash").args(["-c", &commands.join("\n")]).output().unwrap();
-    let answer = String::from_utf8_lossy(&tried.stdout);
-    assert!(answer.contains(r#""text":"myserver-"#), "{answer}");
+    let response = String::from_utf8_lossy(&tried.stdout);
+    assert!(response.contains(r#""text":"myserver-"#), "{response}");
     let logged = demo.lines.by_ref().map(Result::unwrap).filter(|line| !line.is_empty());
     for (line, decision) in logged.take(3).zip(["bound", "steered", "steered"]) {
         assert!(line.contains(&format!("decision={decision} pod=myserver-")), "{line}");

@@ -16,12 +16,12 @@ use tokio::net::TcpStream;
 const REQUESTS: usize = 10_000;
 const LANES: usize = 8;
 
-/// An HTTP/1.1 request with something wrong about it, octet for octet.
+/// An HTTP/1.1 request with something wrong about it, byte for byte.
 fn malformed() -> impl Strategy<Value = Vec<u8>> {
-    let octets = |most| prop::collection::vec(any::<u8>(), 0..most);
+    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
     let value = prop_oneof![
-        octets(40),
-        octets(2000),
+        bytes(40),
+        bytes(2000),
         Just(b"a".to_vec()),
         Just(b"".to_vec()),
         Just(b"\xff".to_vec()),
@@ -37,17 +37,17 @@ fn malformed() -> impl Strategy<Value = Vec<u8>> {
         Just(b"x-podpin-\xff".to_vec()),
         Just(b"x-envoy-original-dst-host".to_vec()),
         Just(b"x-forwarded-host".to_vec()),
-        octets(12),
+        bytes(12),
     ];
     let line = prop_oneof![
         4 => Just(b"POST /mcp HTTP/1.1\r\nHost: a\r\n".to_vec()),
         1 => Just(b"GET /mcp?sessionId=\xff HTTP/1.1\r\nHost: a\r\n".to_vec()),
         1 => Just(b"DELETE /mcp HTTP/1.1\r\nHost: \xff\r\n".to_vec()),
         1 => Just(b"POST /mcp HTTP/1.0\r\n".to_vec()),
-        1 => octets(60),
+        1 => bytes(60),
     ];
     let body = prop_oneof![
-        octets(300),
+        bytes(300),
         Just(br#"{"method":"initialize"}"#.to_vec()),
         Just(br#"{"method":"initialize","params":{"a":[[[["#.to_vec()),
         Just(b"\x1f\x8b\x08".to_vec()),

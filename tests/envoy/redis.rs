@@ -25,7 +25,7 @@ fn restless() -> reqwest::Client {
 }
 
 async fn open(envoy: &Envoy) -> String {
-    let got = Ask::initialize().send(&restless(), &envoy.url("")).await.expect("an answer");
+    let got = Ask::initialize().send(&restless(), &envoy.url("")).await.expect("a response");
     assert_eq!(got.status(), 200);
     let id = got.headers()["mcp-session-id"].to_str().unwrap().to_owned();
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
@@ -35,12 +35,12 @@ async fn open(envoy: &Envoy) -> String {
 }
 
 async fn status(envoy: &Envoy, ask: Ask, id: &str) -> u16 {
-    let got = ask.session(id).send(&restless(), &envoy.url("")).await.expect("an answer");
+    let got = ask.session(id).send(&restless(), &envoy.url("")).await.expect("a response");
     let status = got.status().as_u16();
     if status == 503 {
         assert_eq!(got.headers()["retry-after"], "1");
     }
-    got.bytes().await.expect("all of the answer");
+    got.bytes().await.expect("all of the response");
     status
 }
 
@@ -180,7 +180,7 @@ async fn a_large_body_waits_for_the_store_and_arrives_whole() {
     assert_eq!(waiting.await.unwrap(), 200);
     let seen = setup.pods.take_seen();
     assert_eq!(seen.len(), 1);
-    assert!(seen[0].1.body == body, "{} octets arrived", seen[0].1.body.len());
+    assert!(seen[0].1.body == body, "{} bytes arrived", seen[0].1.body.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +240,7 @@ async fn neither_redis_nor_any_log_holds_a_session_id() {
     }
     // Commands travel in bodies, so not even hashed keys are logged.
     let key = dump.split("podpin:").nth(1).unwrap()[..32].to_owned();
-    assert!(key.bytes().all(|octet| octet.is_ascii_hexdigit()), "{key}");
+    assert!(key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
     assert!(webdis.log().contains(" /"), "webdis logs its requests: {}", webdis.log());
     assert!(logs.iter().all(|log| !log.contains(&key)));
 }
@@ -279,8 +279,8 @@ async fn ten_thousand_sessions_take_little_and_expire_by_themselves() {
     assert_eq!(opened, SESSIONS);
     let keys = setup.redis.keys().await;
     let each = (setup.redis.used_memory().await - before) / keys.max(1);
-    assert!(each < 400, "{each} octets for each of {keys}");
-    println!("{each} octets of Redis for each session, {keys} at once");
+    assert!(each < 400, "{each} bytes for each of {keys}");
+    println!("{each} bytes of Redis for each session, {keys} at once");
     until("all keys to expire", || async { (setup.redis.keys().await == 0).then_some(()) }).await;
     for command in ["keys", "scan"] {
         assert_eq!(setup.redis.calls(command).await, 0, "{command}");

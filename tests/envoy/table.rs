@@ -34,9 +34,9 @@ pub(crate) async fn abandon(envoy: &Envoy, sessions: u64) {
         let (origin, http) = (envoy.url(""), http.clone());
         tokio::spawn(async move {
             for _ in 0..sessions / LANES {
-                let got = Ask::initialize().send(&http, &origin).await.expect("an answer");
+                let got = Ask::initialize().send(&http, &origin).await.expect("a response");
                 assert_eq!(got.status(), 200);
-                got.bytes().await.expect("all of the answer");
+                got.bytes().await.expect("all of the response");
             }
         })
     });
@@ -64,9 +64,9 @@ async fn abandoned_sessions_cost_bounded_memory_and_spare_those_in_use() {
         // In 1024 buckets, so hardly one of them has got a second session since the last round.
         for id in &live {
             let ask = Ask::tool("count").session(id);
-            let got = ask.send(&http, &setup.envoy.url("")).await.expect("an answer");
+            let got = ask.send(&http, &setup.envoy.url("")).await.expect("a response");
             assert_eq!(got.status(), 200, "a session in use gave way to an idle one");
-            got.bytes().await.expect("all of the answer");
+            got.bytes().await.expect("all of the response");
         }
         if part % (PARTS / 10) == 0 {
             setup.pods.take_seen();
@@ -81,5 +81,5 @@ async fn abandoned_sessions_cost_bounded_memory_and_spare_those_in_use() {
     // All buckets are full after the first part or two.
     let grown = resident[9].saturating_sub(resident[2]) * 1024;
     let since = ABANDONED / 10 * 7;
-    assert!(grown / since < 25, "{grown} octets for {since} sessions; resident KB: {resident:?}");
+    assert!(grown / since < 25, "{grown} bytes for {since} sessions; resident KB: {resident:?}");
 }

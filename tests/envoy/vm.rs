@@ -40,7 +40,7 @@ async fn a_vm_that_dies_is_replaced_and_its_sessions_go_on() {
             // A new connection may lead to the other worker.
             let elsewhere =
                 Ask::get().at("/elsewhere").send(&reqwest::Client::new(), &origin).await;
-            elsewhere.expect("an answer");
+            elsewhere.expect("a response");
             let stats = setup.envoy.stats("vm_reload_success").await.ok()?;
             (stats["wasm.podpin.vm_reload_success"] == u64::from(deaths)).then_some(())
         })

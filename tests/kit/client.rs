@@ -73,7 +73,7 @@ impl Session {
     }
 }
 
-/// A request, octet for octet.
+/// A request, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub method: Method,
@@ -137,7 +137,7 @@ impl Ask {
         self.header("mcp-session-id", id)
     }
 
-    /// Sends it and waits for the head of the answer.
+    /// Sends it and waits for the head of the response.
     pub async fn send(self, http: &reqwest::Client, origin: &str) -> Result<reqwest::Response> {
         let url = format!("{origin}{}", self.path);
         let request = http.request(self.method, url).headers(self.headers).body(self.body);

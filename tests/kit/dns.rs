@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 
 use crate::{DOMAIN, STATEFUL_SET};
 
-/// Seconds for which an answer may be kept, as the DNS of Kubernetes has it.
+/// Seconds for which a response may be kept, as the DNS of Kubernetes has it.
 const TTL: u32 = 5;
 
 pub struct Dns {

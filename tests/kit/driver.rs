@@ -9,7 +9,7 @@ use crate::pods::App;
 
 /// The filter, in some host.
 pub trait Driver {
-    /// Sends one request and waits for its answer; of a GET, only for the head.
+    /// Sends one request and waits for its response; of a GET, only for the head.
     fn send(&mut self, ask: Ask) -> Got;
 
     /// Makes a pod forget all it has in memory.

@@ -21,7 +21,7 @@ pub enum Mode {
     Closed,
     /// Takes what comes and answers nothing, until the mode changes; then forwards what came.
     Held,
-    /// Answers every request with these octets, and closes.
+    /// Answers every request with these bytes, and closes.
     Answers(Vec<u8>),
 }
 
@@ -66,10 +66,10 @@ async fn serve(mut stream: TcpStream, target: SocketAddr, mut watched: watch::Re
             let _ = watched.changed().await;
             forward(stream, target, watched).await;
         }
-        Mode::Answers(octets) => {
+        Mode::Answers(bytes) => {
             let mut request = [0; 4096];
             while !matches!(stream.read(&mut request).await, Ok(0) | Err(_)) {
-                if stream.write_all(&octets).await.is_err() || octets.is_empty() {
+                if stream.write_all(&bytes).await.is_err() || bytes.is_empty() {
                     return;
                 }
                 let _ = stream.shutdown().await;

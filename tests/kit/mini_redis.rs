@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podpin::host::{CallAnswer, Callout};
+use podpin::host::{CallResponse, Callout};
 use serde_json::{Value, json};
 
 /// How the HTTP front speaks.
@@ -21,7 +21,7 @@ pub struct MiniRedis {
     /// Every command so far.
     pub commands: Vec<Vec<String>>,
     /// What it answers instead of carrying out commands.
-    pub fault: Option<CallAnswer>,
+    pub fault: Option<CallResponse>,
 }
 
 impl MiniRedis {
@@ -43,7 +43,7 @@ impl MiniRedis {
     }
 
     /// Answers a callout.
-    pub fn answer(&mut self, callout: &Callout, now: u64) -> CallAnswer {
+    pub fn response(&mut self, callout: &Callout, now: u64) -> CallResponse {
         let (cluster, authority, authorization) = match self.front {
             Front::Webdis => ("webdis", "webdis", "Basic cG9kcGluOnNlY3JldA=="),
             Front::Upstash => ("upstash", "upstash.example", "Bearer secret"),
@@ -68,7 +68,7 @@ impl MiniRedis {
             Front::Webdis => json!({&command[0]: reply}),
             Front::Upstash => json!({"result": reply}),
         };
-        CallAnswer { status: 200, body: body.to_string().into_bytes() }
+        CallResponse { status: 200, body: body.to_string().into_bytes() }
     }
 
     fn execute(&mut self, command: &[&str], now: u64) -> Value {
@@ -107,11 +107,11 @@ impl MiniRedis {
 
 fn percent_decoded(part: &str) -> String {
     let mut pieces = part.split('%');
-    let mut octets = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
         let (hex, rest) = piece.split_at(2);
-        octets.push(u8::from_str_radix(hex, 16).expect("two hex digits"));
-        octets.extend_from_slice(rest.as_bytes());
+        bytes.push(u8::from_str_radix(hex, 16).expect("two hex digits"));
+        bytes.extend_from_slice(rest.as_bytes());
     }
-    String::from_utf8(octets).expect("UTF-8")
+    String::from_utf8(bytes).expect("UTF-8")
 }

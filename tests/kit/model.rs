@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
-use podpin::host::{CallAnswer, Callout};
+use podpin::host::{CallResponse, Callout};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -34,13 +34,13 @@ pub trait Engine {
     fn request(&mut self, headers: Pairs) -> (u32, Step);
 
     /// A piece of the request's body.
-    fn request_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step;
+    fn request_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
 
-    /// The headers of the answer of the pod at `address`.
-    fn answer(&mut self, stream: u32, headers: Pairs, address: &str) -> Step;
+    /// The headers of the response of the pod at `address`.
+    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step;
 
-    /// A piece of the answer's body.
-    fn answer_body(&mut self, stream: u32, octets: &[u8], last: bool) -> Step;
+    /// A piece of the response's body.
+    fn response_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
 
     /// The exchange is over.
     fn end(&mut self, stream: u32);
@@ -51,8 +51,8 @@ pub trait Engine {
     /// The callouts made since this was last asked.
     fn calls(&mut self) -> Vec<(u32, Callout)>;
 
-    /// The answer to a callout.
-    fn answer_call(&mut self, call: u32, answer: CallAnswer);
+    /// The response to a callout.
+    fn respond_to_call(&mut self, call: u32, response: CallResponse);
 
     /// What the filter has made of an exchange.
     fn record(&self, stream: u32) -> StreamRecord;
@@ -76,7 +76,7 @@ pub enum Step {
 #[derive(Clone, Debug, Default)]
 pub struct StreamRecord {
     pub request: Pairs,
-    pub answer: Pairs,
+    pub response: Pairs,
     pub body: Vec<u8>,
     pub address: Option<String>,
     pub filter_state: BTreeMap<String, String>,
@@ -105,7 +105,7 @@ impl StreamRecord {
         assert!(std::mem::take(&mut self.paused), "only what is paused is resumed");
     }
 
-    pub fn answer_with(&mut self, status: u16, headers: Pairs, body: Vec<u8>) {
+    pub fn reply_with(&mut self, status: u16, headers: Pairs, body: Vec<u8>) {
         assert_eq!(self.reply, None, "Envoy hangs if it is told to answer twice");
         self.reply = Some((status, headers, body));
     }
@@ -215,8 +215,8 @@ impl<E: Engine> Model<E> {
         }
         // In two pieces, the first of them often empty.
         let (first, rest) = ask.body.split_at(ask.body.len() / 3);
-        for (octets, last) in [(first, false), (rest, true)] {
-            let step = self.engine.request_body(stream, octets, last);
+        for (bytes, last) in [(first, false), (rest, true)] {
+            let step = self.engine.request_body(stream, bytes, last);
             if let Some(got) = replied(self.answered(stream, step)) {
                 return (stream, got);
             }
@@ -225,13 +225,13 @@ impl<E: Engine> Model<E> {
         let ordinal = self.route(&record);
         let (pod, seen) = &self.pods[ordinal];
         let request = http_request(&record.request, ask.body);
-        let Ok(answer) = self.runtime.block_on(pod.clone().oneshot(request));
-        let (head, body) = answer.into_parts();
+        let Ok(response) = self.runtime.block_on(pod.clone().oneshot(request));
+        let (head, body) = response.into_parts();
         let seen = seen.lock().unwrap().pop().map(|seen| (ordinal, seen));
         let address = format!("127.0.1.{}:8080", ordinal + 1);
         let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
         pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
-        let step = self.engine.answer(stream, pairs, &address);
+        let step = self.engine.response(stream, pairs, &address);
         if let Some(got) = replied(self.answered(stream, step)) {
             return (stream, Got { pod: seen, ..got });
         }
@@ -248,8 +248,8 @@ impl<E: Engine> Model<E> {
         while !calls.is_empty() {
             for (call, callout) in calls {
                 let redis = self.redis.as_mut().expect("no callout without a Redis");
-                let answer = redis.answer(&callout, self.engine.proxy().milliseconds);
-                self.engine.answer_call(call, answer);
+                let response = redis.response(&callout, self.engine.proxy().milliseconds);
+                self.engine.respond_to_call(call, response);
             }
             calls = self.engine.calls();
         }
@@ -275,17 +275,17 @@ impl<E: Engine> Model<E> {
     }
 
     fn pass(&mut self, stream: u32, mut body: Body) -> Vec<u8> {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         while let Some(frame) = self.runtime.block_on(body.frame()) {
             let frame = frame.expect("a pod does not break off").into_data().unwrap_or_default();
             for piece in frame.chunks(13) {
-                assert_eq!(self.engine.answer_body(stream, piece, false), Step::Go);
+                assert_eq!(self.engine.response_body(stream, piece, false), Step::Go);
             }
-            octets.extend_from_slice(&frame);
+            bytes.extend_from_slice(&frame);
         }
-        assert_eq!(self.engine.answer_body(stream, &[], true), Step::Go);
+        assert_eq!(self.engine.response_body(stream, &[], true), Step::Go);
         self.answered(stream, Step::Go);
-        octets
+        bytes
     }
 }
 

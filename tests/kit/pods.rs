@@ -179,11 +179,11 @@ impl App {
             Self::Stateful => config.disable_allowed_hosts(),
             Self::StatefulFor(host) => config.with_allowed_hosts([host]),
             Self::Stateless => config.disable_allowed_hosts().with_legacy_session_mode(false),
-            Self::Script(answer) => {
+            Self::Script(response) => {
                 return Router::new().fallback(async move |request: Request| {
                     let (head, body) = request.into_parts();
                     let body = body.collect().await.map(|body| body.to_bytes());
-                    answer(&Seen {
+                    response(&Seen {
                         method: head.method,
                         uri: head.uri,
                         headers: head.headers,

@@ -90,7 +90,7 @@ impl Redis {
         }
     }
 
-    /// The octets that it has allocated, its own bookkeeping included.
+    /// The bytes that it has allocated, its own bookkeeping included.
     pub async fn used_memory(&self) -> i64 {
         let info = self.info("memory").await.expect("Redis answers");
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
@@ -199,7 +199,7 @@ impl Drop for Webdis {
 }
 
 /// Upstash's REST protocol in front of a Redis: a command as a JSON array in the body of a POST to
-/// `/`, with a bearer token; `{"result": …}` or `{"error": …}` as the answer.
+/// `/`, with a bearer token; `{"result": …}` or `{"error": …}` as the response.
 pub struct Upstash {
     pub address: SocketAddr,
     server: JoinHandle<()>,

@@ -144,7 +144,7 @@ pub fn serves(driver: &mut impl Driver) {
     assert_eq!(count(driver, &session), 1);
 }
 
-/// Asserts the answer on which every client starts a new session.
+/// Asserts the response on which every client starts a new session.
 pub fn is_session_not_found(got: &Got) {
     assert_eq!(got.status, 404);
     assert_eq!(got.header("content-type"), Some("application/json"));

@@ -155,11 +155,11 @@ impl RealEnvoy {
         self.pods.take_seen();
         let is_get = ask.method == http::Method::GET;
         let ask = ask.header("host", "mcp.example");
-        let answer = ask.send(&self.http, &self.envoy.url("")).await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
+        let response = ask.send(&self.http, &self.envoy.url("")).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = match is_get && status.is_success() {
             true => Vec::new(),
-            false => answer.bytes().await?.to_vec(),
+            false => response.bytes().await?.to_vec(),
         };
         let pod = self.pods.take_seen().pop();
         Ok(Got { status, headers, body, pod })
@@ -178,7 +178,7 @@ fn example_of(scene: Scene) -> &'static str {
 impl Driver for RealEnvoy {
     fn send(&mut self, ask: Ask) -> Got {
         self.requests += 1;
-        self.runtime.block_on(self.exchange(ask)).expect("an answer")
+        self.runtime.block_on(self.exchange(ask)).expect("a response")
     }
 
     fn restart(&mut self, ordinal: usize) {

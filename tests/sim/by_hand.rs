@@ -1,7 +1,7 @@
 //! Requests, answers and callouts, one at a time.
 
 use kit::model::{Engine, Pairs, Step, example_plugin};
-use podpin::host::{CallAnswer, Callout};
+use podpin::host::{CallResponse, Callout};
 use serde_json::{Value, json};
 
 use crate::host::Sim;
@@ -28,8 +28,8 @@ pub(crate) fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
     let (stream, step) = sim.request(headers(&[(":method", "POST"), (":path", "/mcp")]));
     assert_eq!(step, Step::Go);
     assert_eq!(sim.request_body(stream, br#"{"method":"initialize"}"#, true), Step::Go);
-    let answer = headers(&[(":status", "200"), ("mcp-session-id", id)]);
-    (stream, sim.answer(stream, answer, "127.0.1.1:8080"))
+    let response = headers(&[(":status", "200"), ("mcp-session-id", id)]);
+    (stream, sim.response(stream, response, "127.0.1.1:8080"))
 }
 
 /// The one callout that was made, and its command.
@@ -44,12 +44,12 @@ pub(crate) fn command(callout: &Callout) -> Vec<String> {
     body.split('/').map(str::to_owned).collect()
 }
 
-pub(crate) fn answer(body: &str) -> CallAnswer {
-    CallAnswer { status: 200, body: body.as_bytes().to_vec() }
+pub(crate) fn response(body: &str) -> CallResponse {
+    CallResponse { status: 200, body: body.as_bytes().to_vec() }
 }
 
-pub(crate) fn fault() -> CallAnswer {
-    CallAnswer { status: 504, body: b"upstream request timeout".to_vec() }
+pub(crate) fn fault() -> CallResponse {
+    CallResponse { status: 504, body: b"upstream request timeout".to_vec() }
 }
 
 /// Opens a session and has the store take it.
@@ -57,21 +57,21 @@ pub(crate) fn open(sim: &mut Sim, id: &str) {
     let (stream, step) = initialize(sim, id);
     assert_eq!(step, Step::Wait);
     let (call, _) = one_call(sim);
-    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
     assert_eq!(sim.step(stream), Step::Go);
     sim.end(stream);
 }
 
 /// A pin on pod 2, as Redis gives it.
-pub(crate) fn pin(sim: &Sim) -> CallAnswer {
+pub(crate) fn pin(sim: &Sim) -> CallResponse {
     pin_on(sim, 2)
 }
 
-pub(crate) fn pin_on(sim: &Sim, ordinal: u32) -> CallAnswer {
+pub(crate) fn pin_on(sim: &Sim, ordinal: u32) -> CallResponse {
     let now = sim.proxy().milliseconds;
     let host = format!("{}-{ordinal}.{}", kit::STATEFUL_SET, kit::DOMAIN);
     let pin = json!({"v": 1, "host": host, "address": null, "bound_at": now, "used_at": now});
-    answer(&json!({"GETEX": pin.to_string()}).to_string())
+    response(&json!({"GETEX": pin.to_string()}).to_string())
 }
 
 pub(crate) fn status(step: &Step) -> u16 {

@@ -6,7 +6,7 @@ use kit::model::{Engine, Step};
 use serde_json::json;
 
 use crate::by_hand::{
-    answer, ask, counter, fault, headers, initialize, one_call, pin, pin_on, sim, status,
+    ask, counter, fault, headers, initialize, one_call, pin, pin_on, response, sim, status,
 };
 
 #[test]
@@ -16,11 +16,11 @@ fn requests_that_miss_together_wait_for_one_answer() {
     let (other, _) = ask(&mut sim, "b");
     let calls = sim.calls();
     assert_eq!(calls.len(), 2, "one for each session");
-    sim.answer_call(calls[1].0, answer(r#"{"GETEX":null}"#));
+    sim.respond_to_call(calls[1].0, response(r#"{"GETEX":null}"#));
     assert_eq!(status(&sim.step(other)), 404, "in whatever order they come");
     assert!(waiting.iter().all(|stream| sim.step(*stream) == Step::Wait));
     let pin = pin(&sim);
-    sim.answer_call(calls[0].0, pin);
+    sim.respond_to_call(calls[0].0, pin);
     for stream in waiting {
         assert_eq!(sim.step(stream), Step::Go);
         assert_eq!(sim.record(stream).filter_state["wasm.podpin.pod"], "myserver-2");
@@ -35,11 +35,11 @@ fn an_answer_that_comes_twice_counts_once() {
     let (stream, _) = ask(&mut sim, "a");
     let (call, _) = one_call(&mut sim);
     let pin = pin(&sim);
-    sim.answer_call(call, pin.clone());
+    sim.respond_to_call(call, pin.clone());
     assert_eq!(sim.step(stream), Step::Go);
-    sim.answer_call(call, pin);
-    sim.answer_call(call, fault());
-    sim.answer_call(999, fault());
+    sim.respond_to_call(call, pin);
+    sim.respond_to_call(call, fault());
+    sim.respond_to_call(999, fault());
     assert_eq!(sim.step(stream), Step::Go);
     assert_eq!((counter(&sim, "steered"), counter(&sim, "store_faults")), (1, 0));
 }
@@ -51,7 +51,7 @@ fn an_answer_that_comes_after_its_client_left_is_not_lost() {
     let (call, _) = one_call(&mut sim);
     sim.end(gone);
     let pin = pin(&sim);
-    sim.answer_call(call, pin);
+    sim.respond_to_call(call, pin);
     assert_eq!(sim.step(gone), Step::Wait, "nobody is woken who is gone");
     assert_eq!(sim.step(stays), Step::Go);
     assert_eq!(ask(&mut sim, "a").1, Step::Go);
@@ -64,7 +64,7 @@ fn an_answer_that_never_comes_holds_up_its_session_only() {
     assert_eq!(step, Step::Wait);
     assert_eq!(initialize(&mut sim, "b").1, Step::Wait);
     let calls = sim.calls();
-    sim.answer_call(calls[1].0, answer(r#"{"SET":[true,"OK"]}"#));
+    sim.respond_to_call(calls[1].0, response(r#"{"SET":[true,"OK"]}"#));
     assert_eq!(ask(&mut sim, "b").1, Step::Go);
     sim.end(stream);
 }
@@ -76,9 +76,9 @@ fn a_request_that_envoy_answers_meanwhile_is_left_alone() {
     let (stream, _) = ask(&mut sim, "a");
     let (call, _) = one_call(&mut sim);
     let request = sim.record(stream).request;
-    sim.answer(stream, headers(&[(":status", "408")]), "");
+    sim.response(stream, headers(&[(":status", "408")]), "");
     let pin = pin(&sim);
-    sim.answer_call(call, pin);
+    sim.respond_to_call(call, pin);
     assert_eq!(sim.record(stream).request, request, "too late to steer");
 }
 
@@ -93,7 +93,7 @@ fn a_session_whose_client_left_while_it_was_written_down_is_bound() {
         ("SET", &["EX", "7200", "NX"].map(String::from)[..])
     );
     sim.end(stream);
-    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
     assert_eq!(ask(&mut sim, "a").1, Step::Go);
 }
 
@@ -109,18 +109,18 @@ fn an_id_that_is_taken_is_compared_with_its_owner() {
         let mut sim = sim(|plugin| plugin["workload"]["replicas"] = json!(1));
         let (stream, _) = initialize(&mut sim, "a");
         let (call, _) = one_call(&mut sim);
-        sim.answer_call(call, answer(r#"{"SET":null}"#));
+        sim.respond_to_call(call, response(r#"{"SET":null}"#));
         assert_eq!(sim.step(stream), Step::Wait, "{owner}");
         let (call, command) = one_call(&mut sim);
         assert_eq!(command[0], "GET");
         let found = match owner {
             "this pod" => pin_on(&sim, 0),
             "another pod" => pin_on(&sim, 1),
-            "nobody any more" => answer(r#"{"GET":null}"#),
-            "something that is no pin" => answer(r#"{"GET":"x"}"#),
+            "nobody any more" => response(r#"{"GET":null}"#),
+            "something that is no pin" => response(r#"{"GET":"x"}"#),
             _ => fault(),
         };
-        sim.answer_call(call, found);
+        sim.respond_to_call(call, found);
         let step = sim.step(stream);
         assert_eq!(status(&step), wanted, "{owner}");
         if let Step::Reply(_, headers, _) = step {
@@ -135,7 +135,7 @@ fn a_store_that_keeps_failing_is_asked_once_a_second() {
     for number in 0..3 {
         let (stream, _) = ask(&mut sim, &number.to_string());
         let (call, _) = one_call(&mut sim);
-        sim.answer_call(call, fault());
+        sim.respond_to_call(call, fault());
         assert_eq!(status(&sim.step(stream)), 503);
     }
     for second in 0..5 {
@@ -147,13 +147,13 @@ fn a_store_that_keeps_failing_is_asked_once_a_second() {
         let (call, _) = one_call(&mut sim);
         assert_eq!(status(&ask(&mut sim, "beside-it").1), 503);
         assert!(sim.calls().is_empty());
-        sim.answer_call(call, fault());
+        sim.respond_to_call(call, fault());
         assert_eq!(status(&sim.step(stream)), 503);
     }
     sim.advance(Duration::from_secs(1));
     ask(&mut sim, "another-try");
     let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"GETEX":null}"#));
+    sim.respond_to_call(call, response(r#"{"GETEX":null}"#));
     assert_eq!(ask(&mut sim, "all-is-well").1, Step::Wait);
     assert_eq!((counter(&sim, "store_faults"), counter(&sim, "store_skipped")), (8, 10));
     assert_eq!(counter(&sim, "store_asked"), 10);
@@ -174,12 +174,12 @@ fn with_on_error_continue_a_session_opens_in_this_proxy_alone() {
     let mut sim = sim(|plugin| plugin["store"]["on_error"] = json!("continue"));
     let (stream, _) = initialize(&mut sim, "a");
     let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, fault());
+    sim.respond_to_call(call, fault());
     assert_eq!(sim.step(stream), Step::Go);
     assert_eq!(ask(&mut sim, "a").1, Step::Go);
     assert_eq!(counter(&sim, "not_shared"), 1);
     let (stream, _) = ask(&mut sim, "unknown");
     let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, fault());
+    sim.respond_to_call(call, fault());
     assert_eq!(status(&sim.step(stream)), 503, "what it does not know may exist all the same");
 }

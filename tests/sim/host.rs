@@ -10,7 +10,7 @@ use podpin::config::Config;
 use podpin::filter::Filter;
 use podpin::headers::Headers;
 use podpin::host::{
-    CallAnswer, CallId, Callout, Direction, Flow, Host, Note, Overtaken, Refused, SharedData,
+    CallId, CallResponse, Callout, Direction, Flow, Host, Note, Overtaken, Refused, SharedData,
     Version,
 };
 use podpin::metrics::Metric;
@@ -71,22 +71,22 @@ impl Engine for Sim {
         (self.next, self.run(self.next, Filter::on_request_headers))
     }
 
-    fn request_body(&mut self, stream: u32, octets: &[u8], _: bool) -> Step {
-        self.streams[&stream].record.borrow_mut().body = octets.to_vec();
-        self.run(stream, |filter| filter.on_request_body(octets.len()))
+    fn request_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
+        self.streams[&stream].record.borrow_mut().body = bytes.to_vec();
+        self.run(stream, |filter| filter.on_request_body(bytes.len()))
     }
 
-    fn answer(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
         let mut record = self.streams[&stream].record.borrow_mut();
-        record.answer = headers;
+        record.response = headers;
         record.address = Some(address.to_owned());
         drop(record);
-        self.run(stream, Filter::on_answer_headers)
+        self.run(stream, Filter::on_response_headers)
     }
 
-    fn answer_body(&mut self, stream: u32, octets: &[u8], _: bool) -> Step {
-        self.streams[&stream].record.borrow_mut().body = octets.to_vec();
-        self.run(stream, |filter| filter.on_answer_body(octets.len()))
+    fn response_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
+        self.streams[&stream].record.borrow_mut().body = bytes.to_vec();
+        self.run(stream, |filter| filter.on_response_body(bytes.len()))
     }
 
     fn end(&mut self, stream: u32) {
@@ -101,10 +101,10 @@ impl Engine for Sim {
         std::mem::take(&mut self.proxy.borrow_mut().calls)
     }
 
-    fn answer_call(&mut self, call: u32, answer: CallAnswer) {
+    fn respond_to_call(&mut self, call: u32, response: CallResponse) {
         let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
-        for (stream, news) in self.plugin.on_answer(&mut root, CallId(call), &answer) {
-            self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_news(news);
+        for (stream, wake) in self.plugin.on_call_response(&mut root, CallId(call), &response) {
+            self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_wake(wake);
         }
     }
 
@@ -147,13 +147,13 @@ impl Host for SimHost {
         self.record.borrow().request.iter().map(|(name, value)| (name, value)).collect()
     }
 
-    fn answer_headers(&self) -> Headers {
-        self.record.borrow().answer.iter().map(|(name, value)| (name, value)).collect()
+    fn response_headers(&self) -> Headers {
+        self.record.borrow().response.iter().map(|(name, value)| (name, value)).collect()
     }
 
-    fn answer_status(&self) -> u16 {
-        let headers = self.answer_headers();
-        let status = headers.get(":status").expect("an answer has a status");
+    fn response_status(&self) -> u16 {
+        let headers = self.response_headers();
+        let status = headers.get(":status").expect("a response has a status");
         std::str::from_utf8(status).unwrap().parse().unwrap()
     }
 
@@ -190,7 +190,7 @@ impl Host for SimHost {
         if let Some(seconds) = reply.retry_after {
             headers.push(("retry-after".to_owned(), seconds.to_string().into()));
         }
-        self.record.borrow_mut().answer_with(reply.status, headers, reply.body.clone().into());
+        self.record.borrow_mut().reply_with(reply.status, headers, reply.body.clone().into());
     }
 
     fn resume(&mut self, _: Direction) {
@@ -201,7 +201,7 @@ impl Host for SimHost {
         self.proxy.borrow_mut().call(callout).map(CallId).ok_or(Refused)
     }
 
-    fn answered_by_pod(&self) -> bool {
+    fn response_is_of_pod(&self) -> bool {
         self.record.borrow().address.is_some()
     }
 

@@ -2,10 +2,10 @@
 
 mod by_hand;
 mod callouts;
-mod chores;
 mod host;
 mod lacks;
 mod ticks;
+mod write_back;
 
 mod scenarios {
     kit::each_model_scenario!(crate::host::Sim);

@@ -1,12 +1,12 @@
-//! One bucket of the table, and its octets.
+//! One bucket of the table, and its bytes.
 //!
-//! A bucket is one octet for the version of this format, one that is 1 if something spilled, then
-//! entries of [`ENTRY`] octets, most recently used first. An entry is, integers big-endian: 16
-//! octets key; `u32` ordinal; the incarnation as one octet for its kind (0 none, 4, 6), 16 octets
+//! A bucket is one byte for the version of this format, one that is 1 if something spilled, then
+//! entries of [`ENTRY`] bytes, most recently used first. An entry is, integers big-endian: 16
+//! bytes key; `u32` ordinal; the incarnation as one byte for its kind (0 none, 4, 6), 16 bytes
 //! address (IPv4 in the first 4) and `u16` port; `u64` bound and `u64` used, both in milliseconds
 //! since the Unix epoch.
 //!
-//! Octets that are not a bucket of this version read as an empty one.
+//! Bytes that are not a bucket of this version read as an empty one.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,16 +21,16 @@ const FORMAT: u8 = 1;
 const ENTRY: usize = 16 + 4 + 1 + 16 + 2 + 8 + 8;
 
 /// Finds an entry and its place without taking the bucket apart.
-pub(super) fn find(octets: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
-    entries_in(octets)
+pub(super) fn find(bytes: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
+    entries_in(bytes)
         .enumerate()
-        .find(|(_, entry)| entry.starts_with(key.octets()))
+        .find(|(_, entry)| entry.starts_with(key.bytes()))
         .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
 }
 
 /// Whether an entry that belongs here may be in its second bucket.
-pub(super) fn has_spilled(octets: &[u8]) -> bool {
-    matches!(octets, [FORMAT, 1, ..])
+pub(super) fn has_spilled(bytes: &[u8]) -> bool {
+    matches!(bytes, [FORMAT, 1, ..])
 }
 
 /// One bucket.
@@ -43,20 +43,20 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn decode(octets: &[u8]) -> Self {
+    pub(super) fn decode(bytes: &[u8]) -> Self {
         Self {
-            entries: entries_in(octets).filter_map(Entry::decode).collect(),
-            spilled: has_spilled(octets),
+            entries: entries_in(bytes).filter_map(Entry::decode).collect(),
+            spilled: has_spilled(bytes),
         }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(2 + self.entries.len() * ENTRY);
-        octets.extend_from_slice(&[FORMAT, self.spilled.into()]);
+        let mut bytes = Vec::with_capacity(2 + self.entries.len() * ENTRY);
+        bytes.extend_from_slice(&[FORMAT, self.spilled.into()]);
         for entry in &self.entries {
-            entry.encode(&mut octets);
+            entry.encode(&mut bytes);
         }
-        octets
+        bytes
     }
 
     pub(super) fn remove(&mut self, key: &SessionKey) -> Option<Entry> {
@@ -73,8 +73,8 @@ impl Bucket {
     }
 }
 
-fn entries_in(octets: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
-    let entries = match octets {
+fn entries_in(bytes: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
+    let entries = match bytes {
         [FORMAT, _, entries @ ..] => entries,
         _ => &[],
     };
@@ -89,10 +89,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn encode(&self, octets: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Vec<u8>) {
         let Pin { ordinal, incarnation, bound_at, used_at } = &self.pin;
-        octets.extend_from_slice(self.key.octets());
-        octets.extend_from_slice(&ordinal.0.to_be_bytes());
+        bytes.extend_from_slice(self.key.bytes());
+        bytes.extend_from_slice(&ordinal.0.to_be_bytes());
         let (kind, ip, port) = match incarnation {
             None => (0, [0; 16], 0),
             Some(SocketAddr::V4(v4)) => {
@@ -101,15 +101,15 @@ impl Entry {
             }
             Some(SocketAddr::V6(v6)) => (6, v6.ip().octets(), v6.port()),
         };
-        octets.push(kind);
-        octets.extend_from_slice(&ip);
-        octets.extend_from_slice(&port.to_be_bytes());
-        octets.extend_from_slice(&bound_at.0.to_be_bytes());
-        octets.extend_from_slice(&used_at.0.to_be_bytes());
+        bytes.push(kind);
+        bytes.extend_from_slice(&ip);
+        bytes.extend_from_slice(&port.to_be_bytes());
+        bytes.extend_from_slice(&bound_at.0.to_be_bytes());
+        bytes.extend_from_slice(&used_at.0.to_be_bytes());
     }
 
-    fn decode(octets: &[u8; ENTRY]) -> Option<Self> {
-        let (key, rest) = octets.split_first_chunk::<16>()?;
+    fn decode(bytes: &[u8; ENTRY]) -> Option<Self> {
+        let (key, rest) = bytes.split_first_chunk::<16>()?;
         let (ordinal, rest) = rest.split_first_chunk::<4>()?;
         let ([kind], rest) = rest.split_first_chunk::<1>()?;
         let (ip, rest) = rest.split_first_chunk::<16>()?;
@@ -122,7 +122,7 @@ impl Entry {
             _ => None,
         };
         Some(Self {
-            key: SessionKey::from_octets(*key),
+            key: SessionKey::from_bytes(*key),
             pin: Pin {
                 ordinal: Ordinal(u32::from_be_bytes(*ordinal)),
                 incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
@@ -147,7 +147,7 @@ mod tests {
             used_at: u64,
         ) -> Entry {
             Entry {
-                key: SessionKey::from_octets(key),
+                key: SessionKey::from_bytes(key),
                 pin: Pin {
                     ordinal: Ordinal(ordinal),
                     incarnation: incarnation.map(SocketAddr::from),
@@ -166,27 +166,27 @@ mod tests {
             wanted in 0..ENTRIES,
         ) {
             let bucket = Bucket { entries, spilled };
-            let octets = bucket.encode();
-            prop_assert_eq!(&Bucket::decode(&octets), &bucket);
-            prop_assert_eq!(has_spilled(&octets), spilled);
+            let bytes = bucket.encode();
+            prop_assert_eq!(&Bucket::decode(&bytes), &bucket);
+            prop_assert_eq!(has_spilled(&bytes), spilled);
             if let Some(entry) = bucket.entries.get(wanted) {
-                prop_assert_eq!(find(&octets, &entry.key), Some((wanted, entry.pin)));
+                prop_assert_eq!(find(&bytes, &entry.key), Some((wanted, entry.pin)));
             }
         }
 
         #[test]
-        fn any_octets_are_read_without_a_panic(octets: Vec<u8>, key: [u8; 16]) {
-            prop_assert!(Bucket::decode(&octets).entries.len() <= ENTRIES);
-            find(&octets, &SessionKey::from_octets(key));
-            has_spilled(&octets);
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, key: [u8; 16]) {
+            prop_assert!(Bucket::decode(&bytes).entries.len() <= ENTRIES);
+            find(&bytes, &SessionKey::from_bytes(key));
+            has_spilled(&bytes);
         }
 
         #[test]
         fn a_bucket_of_another_format_reads_as_empty(entry in entries(), format in 2u8..) {
-            let mut octets = Bucket { entries: vec![entry], spilled: true }.encode();
-            octets[0] = format;
-            prop_assert_eq!(Bucket::decode(&octets), Bucket::default());
-            prop_assert_eq!(find(&octets, &entry.key), None);
+            let mut bytes = Bucket { entries: vec![entry], spilled: true }.encode();
+            bytes[0] = format;
+            prop_assert_eq!(Bucket::decode(&bytes), Bucket::default());
+            prop_assert_eq!(find(&bytes, &entry.key), None);
         }
     }
 }

@@ -344,8 +344,8 @@ proptest! {
                     table.bind(data, key(number), pin(0, seconds(0)), seconds(0));
                     recent.retain(|other| *other != number);
                     recent.insert(0, number);
-                    let octets = data.shared(&table.bucket(1, 0)).unwrap().0;
-                    let gone = recent.iter().position(|n| bucket::find(&octets, &key(*n)).is_none());
+                    let bytes = data.shared(&table.bucket(1, 0)).unwrap().0;
+                    let gone = recent.iter().position(|n| bucket::find(&bytes, &key(*n)).is_none());
                     prop_assert_eq!(gone.is_some(), recent.len() > 8);
                     if let Some(place) = gone {
                         prop_assert!(place >= 5, "{place}");

@@ -13,17 +13,17 @@ use kit::model::{Pairs, StreamRecord};
 use podpin::headers::Headers;
 use podpin::host::{Callout, Secret};
 
-type Octets = *const u8;
+type Bytes = *const u8;
 
-unsafe fn octets<'a>(data: Octets, size: usize) -> &'a [u8] {
+unsafe fn bytes<'a>(data: Bytes, size: usize) -> &'a [u8] {
     match data.is_null() {
         true => &[],
         false => unsafe { slice::from_raw_parts(data, size) },
     }
 }
 
-unsafe fn text(data: Octets, size: usize) -> String {
-    String::from_utf8(unsafe { octets(data, size) }.to_vec()).expect("text")
+unsafe fn text(data: Bytes, size: usize) -> String {
+    String::from_utf8(unsafe { bytes(data, size) }.to_vec()).expect("text")
 }
 
 /// Leaves `value` to the module; of nothing a null pointer, as Envoy does.
@@ -50,12 +50,12 @@ fn on_worker<T>(with: impl FnOnce(&mut Worker) -> T) -> T {
     WORKER.with_borrow_mut(with)
 }
 
-/// A header map, if it can be read in this phase: Envoy lets go of the request's once the answer
+/// A header map, if it can be read in this phase: Envoy lets go of the request's once the response
 /// is there.
 fn on_map<T>(map: MapType, with: impl FnOnce(&mut Pairs) -> T) -> Result<T, Status> {
     current(|record, phase| match (map, phase) {
         (MapType::HttpRequestHeaders, Phase::Request) => Ok(with(&mut record.request)),
-        (MapType::HttpResponseHeaders, Phase::Answer) => Ok(with(&mut record.answer)),
+        (MapType::HttpResponseHeaders, Phase::Response) => Ok(with(&mut record.response)),
         _ => Err(Status::BadArgument),
     })
 }
@@ -75,21 +75,21 @@ unsafe extern "C" fn proxy_set_effective_context(context: u32) -> Status {
     })
 }
 
-/// Only the root calls out: an exchange may end before its answer comes.
+/// Only the root calls out: an exchange may end before its response comes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_http_call(
-    cluster: Octets,
+    cluster: Bytes,
     cluster_size: usize,
-    headers: Octets,
+    headers: Bytes,
     headers_size: usize,
-    body: Octets,
+    body: Bytes,
     body_size: usize,
-    _: Octets,
+    _: Bytes,
     _: usize,
     timeout: u32,
     call: *mut u32,
 ) -> Status {
-    let headers = Headers::packed(unsafe { octets(headers, headers_size) }.to_vec());
+    let headers = Headers::packed(unsafe { bytes(headers, headers_size) }.to_vec());
     let header = |name| {
         headers.get(name).map(|value| String::from_utf8(value.to_vec()).expect("a header value"))
     };
@@ -100,7 +100,7 @@ unsafe extern "C" fn proxy_http_call(
         cluster: unsafe { text(cluster, cluster_size) },
         authority: header(":authority").expect("Envoy wants an authority"),
         authorization: header("authorization").map(Secret),
-        body: unsafe { octets(body, body_size) }.to_vec(),
+        body: unsafe { bytes(body, body_size) }.to_vec(),
         timeout: Duration::from_millis(timeout.into()),
     };
     let made = on_worker(|worker| {
@@ -123,7 +123,7 @@ unsafe extern "C" fn proxy_continue_stream(_: StreamType) -> Status {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_log(_: LogLevel, message: Octets, size: usize) -> Status {
+unsafe extern "C" fn proxy_log(_: LogLevel, message: Bytes, size: usize) -> Status {
     let line = unsafe { text(message, size) };
     on_worker(|worker| worker.proxy.lock().unwrap().log.push(line));
     Status::Ok
@@ -159,12 +159,12 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
     let value = match buffer {
         BufferType::PluginConfiguration => on_worker(|worker| Some(worker.plugin.clone())),
         BufferType::HttpCallResponseBody => {
-            on_worker(|worker| worker.answer.as_ref().map(|answer| answer.body.clone()))
+            on_worker(|worker| worker.response.as_ref().map(|response| response.body.clone()))
         }
         BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
             current(|record, phase| match (buffer, phase) {
                 (BufferType::HttpRequestBody, Phase::RequestBody)
-                | (BufferType::HttpResponseBody, Phase::AnswerBody) => Some(record.body.clone()),
+                | (BufferType::HttpResponseBody, Phase::ResponseBody) => Some(record.body.clone()),
                 _ => None,
             })
         }
@@ -194,15 +194,16 @@ unsafe extern "C" fn proxy_get_header_map_pairs(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_header_map_value(
     map: MapType,
-    key: Octets,
+    key: Bytes,
     key_size: usize,
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
     let key = unsafe { text(key, key_size) };
     if matches!(map, MapType::HttpCallResponseHeaders) {
-        // An answer that broke off has no headers.
-        let answered = on_worker(|worker| worker.answer.as_ref().map_or(0, |answer| answer.status));
+        // A response that broke off has no headers.
+        let answered =
+            on_worker(|worker| worker.response.as_ref().map_or(0, |response| response.status));
         return match answered {
             0 => Status::NotFound,
             status => unsafe { give(status.to_string().as_bytes(), data, size) },
@@ -222,12 +223,12 @@ unsafe extern "C" fn proxy_get_header_map_value(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_replace_header_map_value(
     map: MapType,
-    key: Octets,
+    key: Bytes,
     key_size: usize,
-    value: Octets,
+    value: Bytes,
     value_size: usize,
 ) -> Status {
-    let (key, value) = unsafe { (text(key, key_size), octets(value, value_size).to_vec()) };
+    let (key, value) = unsafe { (text(key, key_size), bytes(value, value_size).to_vec()) };
     let replaced = on_map(map, |pairs| {
         pairs.retain(|(name, _)| *name != key);
         pairs.push((key, value));
@@ -238,7 +239,7 @@ unsafe extern "C" fn proxy_replace_header_map_value(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_remove_header_map_value(
     map: MapType,
-    key: Octets,
+    key: Bytes,
     key_size: usize,
 ) -> Status {
     let key = unsafe { text(key, key_size) };
@@ -248,7 +249,7 @@ unsafe extern "C" fn proxy_remove_header_map_value(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_property(
-    path: Octets,
+    path: Bytes,
     path_size: usize,
     data: *mut *mut u8,
     size: *mut usize,
@@ -268,9 +269,9 @@ unsafe extern "C" fn proxy_get_property(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_property(
-    path: Octets,
+    path: Bytes,
     path_size: usize,
-    value: Octets,
+    value: Bytes,
     value_size: usize,
 ) -> Status {
     let (path, value) = unsafe { (text(path, path_size), text(value, value_size)) };
@@ -280,7 +281,7 @@ unsafe extern "C" fn proxy_set_property(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_shared_data(
-    key: Octets,
+    key: Bytes,
     key_size: usize,
     data: *mut *mut u8,
     size: *mut usize,
@@ -299,13 +300,13 @@ unsafe extern "C" fn proxy_get_shared_data(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_shared_data(
-    key: Octets,
+    key: Bytes,
     key_size: usize,
-    value: Octets,
+    value: Bytes,
     value_size: usize,
     version: u32,
 ) -> Status {
-    let (key, value) = unsafe { (text(key, key_size), octets(value, value_size)) };
+    let (key, value) = unsafe { (text(key, key_size), bytes(value, value_size)) };
     match on_worker(|worker| worker.proxy.lock().unwrap().set_shared(&key, value, version)) {
         true => Status::Ok,
         false => Status::CasMismatch,
@@ -315,36 +316,36 @@ unsafe extern "C" fn proxy_set_shared_data(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_send_local_response(
     status: u32,
-    _: Octets,
+    _: Bytes,
     _: usize,
-    body: Octets,
+    body: Bytes,
     body_size: usize,
-    headers: Octets,
+    headers: Bytes,
     headers_size: usize,
     _: i32,
 ) -> Status {
-    let (body, headers) = unsafe { (octets(body, body_size), octets(headers, headers_size)) };
+    let (body, headers) = unsafe { (bytes(body, body_size), bytes(headers, headers_size)) };
     let headers = Headers::packed(headers.to_vec());
     let pairs = headers.iter().map(|(name, value)| {
         (String::from_utf8(name.to_vec()).expect("a header name"), value.to_vec())
     });
     current(|record, phase| {
-        assert!(matches!(phase, Phase::Request | Phase::Answer), "too late to answer: {phase:?}");
-        record.answer_with(status as u16, pairs.collect(), body.to_vec());
+        assert!(matches!(phase, Phase::Request | Phase::Response), "too late to answer: {phase:?}");
+        record.reply_with(status as u16, pairs.collect(), body.to_vec());
     });
     Status::Ok
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_call_foreign_function(
-    name: Octets,
+    name: Bytes,
     name_size: usize,
-    argument: Octets,
+    argument: Bytes,
     argument_size: usize,
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
-    let (name, mut argument) = unsafe { (text(name, name_size), octets(argument, argument_size)) };
+    let (name, mut argument) = unsafe { (text(name, name_size), bytes(argument, argument_size)) };
     if name != "set_envoy_filter_state" {
         return Status::NotFound;
     }
@@ -355,28 +356,28 @@ unsafe extern "C" fn proxy_call_foreign_function(
 }
 
 /// Takes a protobuf field of type string.
-fn take_field(octets: &mut &[u8], number: u8) -> String {
-    let (tag, mut rest) = octets.split_first().expect("a field");
+fn take_field(bytes: &mut &[u8], number: u8) -> String {
+    let (tag, mut rest) = bytes.split_first().expect("a field");
     assert_eq!(*tag, (number << 3) | 2);
     let (mut length, mut shift) = (0, 0);
     loop {
-        let (octet, tail) = rest.split_first().expect("a length");
-        length |= usize::from(octet & 0x7f) << shift;
+        let (byte, tail) = rest.split_first().expect("a length");
+        length |= usize::from(byte & 0x7f) << shift;
         shift += 7;
         rest = tail;
-        if octet & 0x80 == 0 {
+        if byte & 0x80 == 0 {
             break;
         }
     }
     let (value, rest) = rest.split_at(length);
-    *octets = rest;
+    *bytes = rest;
     String::from_utf8(value.to_vec()).expect("text")
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_define_metric(
     _: MetricType,
-    name: Octets,
+    name: Bytes,
     name_size: usize,
     id: *mut u32,
 ) -> Status {

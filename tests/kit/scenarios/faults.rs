@@ -8,11 +8,14 @@ use crate::client::Ask;
 use crate::driver::{Driver, Scene};
 use crate::pods::{App, Seen};
 
-fn script<D: Driver>(driver: impl FnOnce(Scene) -> D, answer: fn(&Seen) -> Response<String>) -> D {
-    driver(Scene { pods: App::Script(answer), ..Scene::default() })
+fn script<D: Driver>(
+    driver: impl FnOnce(Scene) -> D,
+    response: fn(&Seen) -> Response<String>,
+) -> D {
+    driver(Scene { pods: App::Script(response), ..Scene::default() })
 }
 
-fn answer(status: u16, id: &str, body: &str) -> Response<String> {
+fn response(status: u16, id: &str, body: &str) -> Response<String> {
     Response::builder()
         .status(status)
         .header("content-type", "application/json")
@@ -24,7 +27,7 @@ fn answer(status: u16, id: &str, body: &str) -> Response<String> {
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
 
 pub fn a_failure_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = script(driver, |_| answer(400, "fresh", r#"{"error":{}}"#));
+    let mut driver = script(driver, |_| response(400, "fresh", r#"{"error":{}}"#));
     let got = driver.send(Ask::initialize());
     assert_eq!((got.status.as_u16(), got.header("mcp-session-id")), (400, Some("fresh")));
     assert_eq!(driver.noted().0, "not_bound");
@@ -33,7 +36,7 @@ pub fn a_failure_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Sc
 
 pub fn an_error_in_a_success_undoes_the_binding<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |_| {
-        answer(200, "fresh", r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602}}"#)
+        response(200, "fresh", r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602}}"#)
     });
     let got = driver.send(Ask::initialize());
     assert_eq!(got.message()["error"]["code"], json!(-32602), "the client sees the error");
@@ -43,7 +46,7 @@ pub fn an_error_in_a_success_undoes_the_binding<D: Driver>(driver: impl FnOnce(S
 }
 
 pub fn an_answer_in_json_binds_as_well<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
+    let mut driver = script(driver, |_| response(200, "fresh", RESULT));
     let opened = driver.send(Ask::initialize()).ordinal();
     for _ in 0..6 {
         assert_eq!(driver.send(Ask::tool("count").session("fresh")).ordinal(), opened);
@@ -51,7 +54,7 @@ pub fn an_answer_in_json_binds_as_well<D: Driver>(driver: impl FnOnce(Scene) -> 
 }
 
 pub fn another_method_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = script(driver, |_| answer(200, "fresh", RESULT));
+    let mut driver = script(driver, |_| response(200, "fresh", RESULT));
     let got = driver.send(Ask::tool("count"));
     assert_eq!((got.status.as_u16(), got.body), (200, RESULT.as_bytes().to_vec()));
     is_session_not_found(&driver.send(Ask::tool("count").session("fresh")));
@@ -60,8 +63,8 @@ pub fn another_method_with_a_fresh_id_binds_nothing<D: Driver>(driver: impl FnOn
 
 pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |seen| match seen.method.as_str() {
-        "DELETE" => answer(405, "fresh", ""),
-        _ => answer(200, "fresh", RESULT),
+        "DELETE" => response(405, "fresh", ""),
+        _ => response(200, "fresh", RESULT),
     });
     let opened = driver.send(Ask::initialize()).ordinal();
     assert_eq!(driver.send(Ask::delete().session("fresh")).status, 405);
@@ -72,8 +75,8 @@ pub fn a_refused_delete_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) 
 /// A server without GET streams, and without a route for GET.
 pub fn a_404_to_a_get_is_passed_and_keeps_the_session<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = script(driver, |seen| match seen.method.as_str() {
-        "GET" => answer(404, "fresh", "Cannot GET /mcp"),
-        _ => answer(200, "fresh", RESULT),
+        "GET" => response(404, "fresh", "Cannot GET /mcp"),
+        _ => response(200, "fresh", RESULT),
     });
     let opened = driver.send(Ask::initialize()).ordinal();
     let got = driver.send(Ask::get().session("fresh"));
@@ -83,7 +86,7 @@ pub fn a_404_to_a_get_is_passed_and_keeps_the_session<D: Driver>(driver: impl Fn
 }
 
 pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = script(driver, |_| answer(200, "not an id", RESULT));
+    let mut driver = script(driver, |_| response(200, "not an id", RESULT));
     assert_eq!(driver.send(Ask::initialize()).status, 200);
     assert_eq!(driver.noted().0, "bad_id_of_pod");
     assert_eq!(driver.send(Ask::tool("count").session("not an id")).status, 400);
@@ -91,7 +94,7 @@ pub fn a_bad_id_of_a_pod_binds_nothing<D: Driver>(driver: impl FnOnce(Scene) -> 
 }
 
 pub fn an_id_in_use_on_another_pod_is_not_handed_out<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = script(driver, |_| answer(200, "always-the-same", RESULT));
+    let mut driver = script(driver, |_| response(200, "always-the-same", RESULT));
     let owner = driver.send(Ask::initialize()).ordinal();
     let mut refused = 0;
     for _ in 0..30 {

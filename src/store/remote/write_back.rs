@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 
 /// One thing to be told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Chore {
+pub(super) enum Write {
     /// The session was in use at this time. Its pin may have been forgotten here.
     Keep(Option<Pin>, Timestamp),
     /// The session was in use at this time, and the store has lost it.
@@ -24,29 +24,29 @@ pub(super) enum Chore {
     Forget,
 }
 
-/// At most one chore for each session, in turns.
+/// At most one write for each session, in turns.
 #[derive(Debug, Default)]
-pub(super) struct Chores {
-    left: BTreeMap<SessionKey, Chore>,
+pub(super) struct WriteBack {
+    left: BTreeMap<SessionKey, Write>,
     turns: VecDeque<SessionKey>,
     /// How many are being done.
     begun: usize,
     breaker: Breaker,
 }
 
-impl Chores {
+impl WriteBack {
     /// Adds one in place of what was to be said of the session, unless that it is over.
-    pub(super) fn add(&mut self, key: SessionKey, chore: Chore) {
+    pub(super) fn add(&mut self, key: SessionKey, write: Write) {
         match self.left.get_mut(&key) {
-            Some(Chore::Forget) => {}
-            Some(other) => *other = chore,
+            Some(Write::Forget) => {}
+            Some(other) => *other = write,
             None => {
                 if self.left.len() >= MOST
                     && let Some(oldest) = self.turns.pop_front()
                 {
                     self.left.remove(&oldest);
                 }
-                self.left.insert(key, chore);
+                self.left.insert(key, write);
                 self.turns.push_back(key);
             }
         }
@@ -60,15 +60,15 @@ impl Chores {
     }
 
     /// Takes the next one, if there is one that may be done now.
-    pub(super) fn begin(&mut self, now: Timestamp) -> Option<(SessionKey, Chore)> {
+    pub(super) fn begin(&mut self, now: Timestamp) -> Option<(SessionKey, Write)> {
         if self.begun >= AT_ONCE || !self.breaker.would_admit(now) {
             return None;
         }
         let key = self.turns.pop_front()?;
-        let chore = self.left.remove(&key)?;
+        let write = self.left.remove(&key)?;
         self.breaker.admits(now);
         self.begun += 1;
-        Some((key, chore))
+        Some((key, write))
     }
 
     /// One that was begun is done.
@@ -78,15 +78,15 @@ impl Chores {
     }
 
     /// One that was begun takes another turn, unless something else is to be said by now.
-    pub(super) fn failed(&mut self, key: SessionKey, chore: Chore, now: Timestamp) {
+    pub(super) fn failed(&mut self, key: SessionKey, write: Write, now: Timestamp) {
         self.breaker.failed(now);
         self.begun = self.begun.saturating_sub(1);
-        match chore {
-            Chore::Forget => self.add(key, chore),
+        match write {
+            Write::Forget => self.add(key, write),
             _ if self.left.contains_key(&key) => {}
             // Whether it is still in use has to be asked again.
-            Chore::Restore(pin, at) => self.add(key, Chore::Keep(Some(pin), at)),
-            Chore::Keep(..) => self.add(key, chore),
+            Write::Restore(pin, at) => self.add(key, Write::Keep(Some(pin), at)),
+            Write::Keep(..) => self.add(key, write),
         }
     }
 }
@@ -96,54 +96,54 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_000_000);
-    const KEEP: Chore = Chore::Keep(None, NOW);
+    const KEEP: Write = Write::Keep(None, NOW);
 
     fn key(number: u64) -> SessionKey {
-        SessionKey::from_octets((u128::from(number) << 64).to_be_bytes())
+        SessionKey::from_bytes((u128::from(number) << 64).to_be_bytes())
     }
 
     #[test]
     fn a_session_that_is_over_is_not_kept() {
-        let mut chores = Chores::default();
-        chores.add(key(1), KEEP);
-        let (_, kept) = chores.begin(NOW).unwrap();
-        chores.add(key(1), Chore::Forget);
-        chores.failed(key(1), kept, NOW);
-        chores.add(key(1), KEEP);
-        let (_, forget) = chores.begin(NOW).unwrap();
-        chores.add(key(1), KEEP);
-        chores.failed(key(1), forget, NOW);
-        assert_eq!(chores.begin(NOW), Some((key(1), Chore::Forget)));
-        assert_eq!(chores.begin(NOW), None);
+        let mut write_back = WriteBack::default();
+        write_back.add(key(1), KEEP);
+        let (_, kept) = write_back.begin(NOW).unwrap();
+        write_back.add(key(1), Write::Forget);
+        write_back.failed(key(1), kept, NOW);
+        write_back.add(key(1), KEEP);
+        let (_, forget) = write_back.begin(NOW).unwrap();
+        write_back.add(key(1), KEEP);
+        write_back.failed(key(1), forget, NOW);
+        assert_eq!(write_back.begin(NOW), Some((key(1), Write::Forget)));
+        assert_eq!(write_back.begin(NOW), None);
     }
 
     #[test]
     fn one_that_fails_lets_the_others_go_before() {
-        let mut chores = Chores::default();
-        (0..3).for_each(|number| chores.add(key(number), KEEP));
+        let mut write_back = WriteBack::default();
+        (0..3).for_each(|number| write_back.add(key(number), KEEP));
         for (number, second) in [(0, 0), (1, 0), (2, 0), (0, 1), (1, 2)] {
             let now = Timestamp(NOW.0 + second * 1000);
-            let (next, chore) = chores.begin(now).unwrap();
+            let (next, write) = write_back.begin(now).unwrap();
             assert_eq!(next, key(number));
-            chores.failed(next, chore, now);
+            write_back.failed(next, write, now);
         }
-        assert_eq!(chores.begin(Timestamp(NOW.0 + 2999)), None, "it pauses meanwhile");
+        assert_eq!(write_back.begin(Timestamp(NOW.0 + 2999)), None, "it pauses meanwhile");
     }
 
     #[test]
     fn a_few_are_done_at_a_time_and_the_oldest_are_given_up() {
-        let mut chores = Chores::default();
-        (0..20_000).for_each(|number| chores.add(key(number), KEEP));
-        chores.cancel(&key(19_999));
+        let mut write_back = WriteBack::default();
+        (0..20_000).for_each(|number| write_back.add(key(number), KEEP));
+        write_back.cancel(&key(19_999));
         let mut all = Vec::new();
         loop {
             let before = all.len();
-            all.extend(std::iter::from_fn(|| chores.begin(NOW)));
+            all.extend(std::iter::from_fn(|| write_back.begin(NOW)));
             assert!(all.len() - before <= AT_ONCE);
             if all.len() == before {
                 break;
             }
-            (before..all.len()).for_each(|_| chores.done());
+            (before..all.len()).for_each(|_| write_back.done());
         }
         let keys: Vec<_> = all.into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, (10_000..19_999).map(key).collect::<Vec<_>>());

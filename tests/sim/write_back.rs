@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kit::model::{Engine, Step};
-use podpin::host::CallAnswer;
+use podpin::host::CallResponse;
 use serde_json::json;
 
 use crate::by_hand::{
-    answer, ask, command, fault, headers, initialize, one_call, open, pin, sim, status,
+    ask, command, fault, headers, initialize, one_call, open, pin, response, sim, status,
 };
 use crate::host::Sim;
 
@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The commands that were sent, each answered alike.
 fn commands(sim: &mut Sim, body: &str) -> Vec<Vec<String>> {
     let calls = sim.calls();
-    calls.iter().for_each(|(call, _)| sim.answer_call(*call, answer(body)));
+    calls.iter().for_each(|(call, _)| sim.respond_to_call(*call, response(body)));
     calls.iter().map(|(_, callout)| command(callout)).collect()
 }
 
@@ -45,11 +45,11 @@ fn what_the_store_has_lost_is_written_down_again() {
     let mut sim = sim(|_| {});
     initialize(&mut sim, "a");
     let (call, first) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"SET":[true,"OK"]}"#));
+    sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
     sim.advance(12 * MINUTE);
     ask(&mut sim, "a");
     let (call, _) = one_call(&mut sim);
-    sim.answer_call(call, answer(r#"{"EXPIRE":0}"#));
+    sim.respond_to_call(call, response(r#"{"EXPIRE":0}"#));
     let (_, again) = one_call(&mut sim);
     assert_eq!((&again[..2], &again[3..]), (&first[..2], &first[3..]));
 }
@@ -61,9 +61,9 @@ fn what_has_ended_meanwhile_is_not_written_down_again() {
     sim.advance(12 * MINUTE);
     let (stream, _) = ask(&mut sim, "a");
     let (call, _) = one_call(&mut sim);
-    sim.answer(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
+    sim.response(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
     assert_eq!(commands(&mut sim, r#"{"DEL":0}"#)[0][0], "DEL");
-    sim.answer_call(call, answer(r#"{"EXPIRE":0}"#));
+    sim.respond_to_call(call, response(r#"{"EXPIRE":0}"#));
     assert!(sim.calls().is_empty());
 }
 
@@ -100,12 +100,12 @@ fn what_the_store_missed_is_told_once_it_answers_again() {
     sim.advance(12 * MINUTE);
     assert_eq!(ask(&mut sim, "used").1, Step::Go);
     let (call, expire) = one_call(&mut sim);
-    sim.answer_call(call, fault());
+    sim.respond_to_call(call, fault());
     let (stream, _) = ask(&mut sim, "ended");
-    sim.answer(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
+    sim.response(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
     let calls = sim.calls();
     let delete = calls.iter().map(|(_, callout)| command(callout)).find(|c| c[0] == "DEL");
-    calls.iter().for_each(|(call, _)| sim.answer_call(*call, fault()));
+    calls.iter().for_each(|(call, _)| sim.respond_to_call(*call, fault()));
     sim.proxy_mut().refuses_calls = true;
     for _ in 0..100 {
         sim.advance(SECOND);
@@ -123,8 +123,10 @@ fn what_the_store_missed_is_told_once_it_answers_again() {
 /// An ACL without EXPIRE: Redis says so, or webdis answers 403.
 #[test]
 fn a_command_that_is_refused_holds_up_no_other() {
-    let refused =
-        [answer(r#"{"EXPIRE":[false,"NOPERM no"]}"#), CallAnswer { status: 403, body: Vec::new() }];
+    let refused = [
+        response(r#"{"EXPIRE":[false,"NOPERM no"]}"#),
+        CallResponse { status: 403, body: Vec::new() },
+    ];
     for refused in refused {
         let mut sim = sim(|_| {});
         for number in 0..100 {
@@ -137,7 +139,7 @@ fn a_command_that_is_refused_holds_up_no_other() {
             sim.end(stream);
         }
         let (ended, _) = ask(&mut sim, "0");
-        sim.answer(ended, headers(&[(":status", "404")]), "127.0.1.1:8080");
+        sim.response(ended, headers(&[(":status", "404")]), "127.0.1.1:8080");
         let (mut sent, mut deleted) = (0, false);
         for second in 0..200 {
             sim.advance(SECOND);
@@ -149,11 +151,11 @@ fn a_command_that_is_refused_holds_up_no_other() {
                     "EXPIRE" => refused.clone(),
                     "DEL" => {
                         deleted = true;
-                        answer(r#"{"DEL":1}"#)
+                        response(r#"{"DEL":1}"#)
                     }
-                    _ => answer(r#"{"GETEX":null}"#),
+                    _ => response(r#"{"GETEX":null}"#),
                 };
-                sim.answer_call(call, reply);
+                sim.respond_to_call(call, reply);
             }
             assert_eq!(status(&sim.step(stream)), 404);
         }
@@ -167,11 +169,11 @@ fn an_id_that_is_given_out_again_is_not_forgotten_afterwards() {
     let mut sim = sim(|_| {});
     open(&mut sim, "a");
     let (stream, _) = ask(&mut sim, "a");
-    sim.answer(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
+    sim.response(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
     let (call, delete) = one_call(&mut sim);
     assert_eq!(delete[0], "DEL");
     sim.proxy_mut().refuses_calls = true;
-    sim.answer_call(call, fault());
+    sim.respond_to_call(call, fault());
     sim.proxy_mut().refuses_calls = false;
     open(&mut sim, "a");
     sim.advance(MINUTE);
@@ -188,7 +190,7 @@ fn a_use_that_is_told_late_counts_from_when_it_was() {
     sim.end(stream);
     let (call, _) = one_call(&mut sim);
     sim.proxy_mut().refuses_calls = true;
-    sim.answer_call(call, fault());
+    sim.respond_to_call(call, fault());
     sim.advance(30 * MINUTE);
     sim.proxy_mut().refuses_calls = false;
     sim.advance(SECOND);
@@ -222,6 +224,6 @@ fn a_session_that_idled_out_here_may_live_elsewhere() {
     assert_eq!(step, Step::Wait);
     let (call, _) = one_call(&mut sim);
     let pin = pin(&sim);
-    sim.answer_call(call, pin);
+    sim.respond_to_call(call, pin);
     assert_eq!(sim.step(stream), Step::Go);
 }
