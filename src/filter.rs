@@ -1,228 +1,236 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use log::{Level, log, log_enabled};
 
-use crate::decision::Decision;
-use crate::exchange::{Act, Event, Exchange, ResponseHead, Verdict};
-use crate::headers;
-use crate::host::{Direction, Flow, Host, Note, Refused};
+use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
+use crate::host::{Direction, ExchangeId, Flow, Host, Note, Refused, Source};
+use crate::http::{Edit, Head, HeaderMap, SessionHeader, status};
 use crate::message::Media;
-use crate::metrics::Metric;
-use crate::pin::Pin;
-use crate::plugin::Plugin;
-use crate::request::{Head, SessionHeader};
-use crate::session::SessionKey;
-use crate::steer::Edit;
+use crate::session::{Pin, Place, SessionKey};
+use crate::steer::Asked;
 use crate::store::{Binding, Lookup, Wake};
-use crate::workload::Ordinal;
+use crate::telemetry::{Decision, Metric};
+use crate::worker::Worker;
 
 /// The filter at work on one HTTP exchange.
 #[derive(Debug)]
-pub struct Filter<H> {
-    host: H,
-    id: u32,
-    plugin: Rc<Plugin>,
+pub struct Filter {
+    id: ExchangeId,
+    worker: Arc<Worker>,
     exchange: Exchange,
-    /// The pod that the request was sent to.
-    pod: Option<Ordinal>,
+    /// What the request's headers said that steering needs.
+    asked: Asked,
+    /// Where the request was sent.
+    sent_to: Option<Place>,
 }
 
 // === impl Filter ===
 
-impl<H: Host> Filter<H> {
+impl Filter {
     /// A filter for the exchange that the proxy calls `id`.
-    pub fn new(id: u32, plugin: Rc<Plugin>, host: H) -> Self {
-        Self { host, id, plugin, exchange: Exchange::default(), pod: None }
+    pub fn new(id: ExchangeId, worker: Arc<Worker>) -> Self {
+        let (exchange, asked) = (Exchange::default(), Asked::default());
+        Self { id, worker, exchange, asked, sent_to: None }
     }
 
     /// The request's headers came.
-    pub fn on_request_headers(&mut self) -> Flow {
-        let headers = self.host.request_headers();
-        let head = Head::read(&headers);
-        if !head.client_steering.is_empty() {
-            head.client_steering.iter().for_each(|name| self.host.remove_request_header(name));
-            self.host.count(Metric::Stripped);
+    pub fn on_request_headers(&mut self, host: &mut impl Host) -> Flow {
+        let (intent, client_steering) = self.read_request(host);
+        if !client_steering.is_empty() {
+            for name in client_steering {
+                // One that a proxy refuses to remove it does not have.
+                let _ = host.edit(Direction::Request, &Edit::Remove(name.into()));
+            }
+            host.count(Metric::Stripped);
         }
-        let intent = head.intent(&self.plugin.config.paths, &self.plugin.config.scope);
-        self.settle(Event::Asked(intent), &head)
+        self.settle(host, Event::Asked(intent))
     }
 
     /// `size` bytes of the request's body came.
-    pub fn on_request_body(&mut self, size: usize) -> Flow {
+    pub fn on_request_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
         if !self.exchange.reads_request_body() {
             return Flow::Continue;
         }
-        let bytes = self.host.body(Direction::Request, size);
-        self.settle(Event::RequestBody(&bytes), &Head::default())
+        let bytes = host.body(Direction::Request, size);
+        self.settle(host, Event::RequestBody(&bytes))
     }
 
     /// The response's headers came.
-    pub fn on_response_headers(&mut self) -> Flow {
+    pub fn on_response_headers(&mut self, host: &mut impl Host) -> Flow {
         let response = match self.exchange {
-            Exchange::Opening { .. } => self.response_to_opening(),
-            _ if self.exchange.reads_response_status() => self.response_to_steered(),
+            Exchange::Opening { .. } => self.response_to_opening(host),
+            _ if self.exchange.reads_response_status() => response_to_steered(host),
             _ => return Flow::Continue,
         };
-        self.settle(Event::ResponseHeaders(response), &Head::default())
+        self.settle(host, Event::ResponseHeaders(response))
     }
 
     /// `size` bytes of the response's body came.
-    pub fn on_response_body(&mut self, size: usize) -> Flow {
+    pub fn on_response_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
         if !self.exchange.reads_response_body() {
             return Flow::Continue;
         }
-        let bytes = self.host.body(Direction::Response, size);
-        self.settle(Event::ResponseBody(&bytes), &Head::default())
+        let bytes = host.body(Direction::Response, size);
+        self.settle(host, Event::ResponseBody(&bytes))
     }
 
-    /// What the exchange waited for has come.
-    pub fn on_wake(&mut self, wake: Wake) {
-        let (flow, direction) = match (&self.exchange, wake) {
+    /// What the exchange waited for has come. Says which message waited and what becomes of it;
+    /// `None` if none does any more.
+    pub fn on_wake(&mut self, host: &mut impl Host, wake: Wake) -> Option<(Direction, Flow)> {
+        match (&self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Looked(found)) => {
-                let headers = self.host.request_headers();
-                let flow = self.settle(Event::Looked(found), &Head::read(&headers));
-                (flow, Direction::Request)
+                let found = self.reachable(found);
+                Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
             (Exchange::Binding { .. }, Wake::Stored(binding)) => {
-                (self.settle(Event::Stored(binding), &Head::default()), Direction::Response)
+                Some((Direction::Response, self.settle(host, Event::Stored(binding))))
             }
-            _ => return,
-        };
-        if flow == Flow::Continue {
-            self.host.resume(direction);
+            _ => None,
         }
     }
 
-    /// The exchange is over, one way or another.
+    /// The exchange is over, one way or another. May be called again.
     pub fn on_end(&mut self) {
-        self.plugin.rests(self.id);
+        self.worker.rests(self.id);
+        if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
+            self.worker.store.leave(self.id);
+        }
         self.exchange = Exchange::Over;
     }
 
-    /// Takes an event, does what comes of it, and goes on until the message passes, waits or is
-    /// answered.
-    fn settle(&mut self, mut event: Event<'_>, head: &Head<'_>) -> Flow {
+    fn read_request(&mut self, host: &impl Host) -> (Intent, Vec<String>) {
+        let config = &self.worker.config;
+        let headers = host.request_headers();
+        let head = Head::read(&headers, |name| config.steering.is_steering(name));
+        let intent = Intent::of(&head, &config.paths, &config.scope);
+        if matches!(intent, Intent::Open | Intent::Use { .. }) {
+            self.asked = config.steering.asked(&head);
+        }
+        (intent, head.client_steering.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// Takes an event, does what comes of it, and goes on until the message at hand passes, waits
+    /// or is answered.
+    fn settle(&mut self, host: &mut impl Host, mut event: Event<'_>) -> Flow {
         loop {
             let (exchange, verdict) = std::mem::take(&mut self.exchange).on(event);
             self.exchange = exchange;
             event = match verdict.act {
-                Act::Place => Event::Placed(self.place()),
-                Act::Look(key) => match self.look(key) {
+                Act::Place => Event::Placed(self.place(host)),
+                Act::Look(key) => match self.look(host, key) {
                     Some(found) => Event::Looked(found),
                     None => return Flow::Wait,
                 },
-                Act::Bind(key, pod) => match self.bind(key, pod) {
+                Act::Bind(key, place) => match self.bind(host, key, place) {
                     Some(binding) => Event::Stored(binding),
                     None => return Flow::Wait,
                 },
-                Act::Steer(pod) => match self.steer(head, pod) {
+                Act::Steer(place) => match self.steer(host, place) {
                     Ok(()) => {
-                        self.conclude(&verdict);
+                        self.conclude(host, &verdict);
                         return Flow::Continue;
                     }
                     Err(Refused) => Event::SteeringRefused,
                 },
                 Act::Pass => {
-                    self.conclude(&verdict);
+                    self.conclude(host, &verdict);
                     return Flow::Continue;
                 }
                 Act::Reply(ref reply) => {
-                    self.conclude(&verdict);
-                    self.host.reply(reply);
-                    return Flow::Replied;
+                    self.conclude(host, &verdict);
+                    return Flow::Reply(reply.clone());
                 }
             };
         }
     }
 
-    fn place(&mut self) -> Ordinal {
-        let random = self.host.random().unwrap_or_else(|| {
+    fn place(&mut self, host: &mut impl Host) -> Place {
+        let random = host.random().unwrap_or_else(|| {
             // Still spread over the pods, only easier to foresee.
-            self.host.count(Metric::RandomMissing);
-            self.host.now().0.wrapping_add(self.id.into()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            host.count(Metric::RandomMissing);
+            host.now().0.wrapping_add(self.id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         });
-        self.plugin.config.placement.pick(random)
+        self.worker.config.steering.pick(random)
     }
 
-    fn look(&mut self, key: SessionKey) -> Option<Lookup> {
-        let now = self.host.now();
-        self.plugin.store.look(&mut self.host, self.id, key, now)
+    fn look(&mut self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
+        let now = host.now();
+        let found = self.worker.store.look(host, self.id, key, now)?;
+        Some(self.reachable(found))
     }
 
-    fn bind(&mut self, key: SessionKey, pod: Ordinal) -> Option<Binding> {
-        let now = self.host.now();
-        let address = self.host.pod_address();
+    /// A pin of another mode of steering is as good as none.
+    fn reachable(&self, found: Lookup) -> Lookup {
+        match found {
+            Lookup::Live(pin) if !self.worker.config.steering.reaches(pin.place) => Lookup::Unknown,
+            found => found,
+        }
+    }
+
+    fn bind(&mut self, host: &mut impl Host, key: SessionKey, place: Place) -> Option<Binding> {
+        let now = host.now();
+        let address = host.upstream_address();
         let incarnation = address
             .and_then(|address| std::str::from_utf8(&address).ok()?.parse::<SocketAddr>().ok());
-        let pin = Pin { ordinal: pod, incarnation, bound_at: now, used_at: now };
-        self.plugin.store.bind(&mut self.host, self.id, key, pin, now)
+        let pin = Pin { place, incarnation, bound_at: now, used_at: now };
+        self.worker.store.bind(host, self.id, key, pin, now)
     }
 
-    fn steer(&mut self, head: &Head<'_>, pod: Ordinal) -> Result<(), Refused> {
-        let plugin = &self.plugin;
-        for edit in plugin.config.steering.edits(head, &plugin.config.workload, pod) {
-            match edit {
-                Edit::Header(name, value) => self.host.set_request_header(name, &value),
-                Edit::FilterState(key, value) => self.host.set_filter_state(key, &value)?,
-            }
+    fn steer(&mut self, host: &mut impl Host, place: Place) -> Result<(), Refused> {
+        let steering = &self.worker.config.steering;
+        for edit in steering.edits(&mut self.asked, place) {
+            host.edit(Direction::Request, &edit)?;
         }
-        self.pod = Some(pod);
-        self.host.annotate(Note::Pod, &plugin.config.workload.pod(pod));
+        self.sent_to = Some(place);
+        host.annotate(Note::Pod, &steering.name(place));
         if let Exchange::Steered { key, .. } = self.exchange {
-            self.plugin.runs(self.id, key);
+            self.worker.runs(self.id, key);
         }
         Ok(())
     }
 
-    fn response_to_opening(&mut self) -> ResponseHead {
-        let block = self.host.response_headers();
-        let (mut status, mut session) = (0, SessionHeader::None);
+    fn response_to_opening(&self, host: &impl Host) -> ResponseHead {
+        let headers = host.response_headers();
+        let (mut code, mut session) = (0, SessionHeader::None);
         let (mut content_type, mut content_encoding) = (None, None);
-        for (name, value) in &block {
+        for (name, value) in headers.iter() {
             match name {
-                b":status" => status = headers::status(value),
+                b":status" => code = status(value),
                 b"mcp-session-id" => session.add(value),
                 b"content-type" => content_type = Some(value),
                 b"content-encoding" => content_encoding = Some(value),
                 _ => {}
             }
         }
-        let scope = &self.plugin.config.scope;
+        let scope = &self.worker.config.scope;
         ResponseHead {
-            status,
-            by_pod: true,
+            status: code,
+            source: Source::Pod,
             session: session.parse().map(|id| id.map(|id| scope.key(id))),
             media: Media::of(content_type, content_encoding),
         }
     }
 
-    fn response_to_steered(&mut self) -> ResponseHead {
-        let status = self.host.response_status();
-        ResponseHead {
-            status,
-            // Asked only where it matters: it is one more crossing.
-            by_pod: status != 404 || self.host.response_is_of_pod(),
-            session: None,
-            media: Media::Other,
-        }
-    }
-
-    /// Forgets the session if so decided, and tells counters, access log and log.
-    fn conclude(&mut self, verdict: &Verdict) {
-        if let (true, Some(key)) = (verdict.forget, &verdict.session) {
-            self.plugin.rests(self.id);
-            let now = self.host.now();
-            self.plugin.store.unbind(&mut self.host, key, now);
+    /// Does what the verdict causes, and tells counters, access log and log.
+    fn conclude(&mut self, host: &mut impl Host, verdict: &Verdict) {
+        for effect in &verdict.effects {
+            match effect {
+                Effect::Unbind(key) => {
+                    self.worker.rests(self.id);
+                    let now = host.now();
+                    self.worker.store.unbind(host, key, now);
+                }
+            }
         }
         let Some(decision) = verdict.decision else { return };
         if let (Decision::Bound, Some(key)) = (decision, verdict.session) {
-            self.plugin.runs(self.id, key);
+            self.worker.runs(self.id, key);
         }
-        self.host.count(Metric::Decided(decision));
-        self.host.annotate(Note::Decision, decision.name());
+        host.count(Metric::Decided(decision));
+        host.annotate(Note::Decision, decision.name());
         let level = match decision {
             Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
             Decision::Lost => Level::Info,
@@ -230,9 +238,20 @@ impl<H: Host> Filter<H> {
         };
         if log_enabled!(level) {
             let session = verdict.session.map(|key| format!(" session {key}")).unwrap_or_default();
-            let pod = self.pod.map(|pod| self.plugin.config.workload.pod(pod));
+            let pod = self.sent_to.map(|place| self.worker.config.steering.name(place));
             let pod = pod.map(|pod| format!(" pod {pod}")).unwrap_or_default();
             log!(level, "{}:{session}{pod}", decision.name());
         }
+    }
+}
+
+fn response_to_steered(host: &impl Host) -> ResponseHead {
+    let status = host.response_status();
+    ResponseHead {
+        status,
+        // Asked only where it matters: it is one more crossing into the proxy.
+        source: if status == 404 { host.response_source() } else { Source::Pod },
+        session: None,
+        media: Media::Other,
     }
 }

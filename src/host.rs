@@ -1,15 +1,17 @@
 //! The seam between the decisions and whatever carries them out.
 //!
 //! In Envoy the crate `podpin-filter` implements [`Host`] with proxy-wasm host calls; under test a
-//! simulated host does, with virtual time and scripted answers.
+//! simulated host does, with virtual time and scripted responses. Nothing here is of the form of
+//! one proxy's ABI: a host is an argument of every call, so it may live no longer than one callback;
+//! and what ends or resumes an exchange is a value ([`Flow`]) that the shell carries out after the
+//! core has returned, since a proxy may call back from within such a call.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::headers::Headers;
-use crate::metrics::Metric;
-use crate::pin::Timestamp;
-use crate::reply::Reply;
+use crate::http::{Edit, HeaderMap, Reply};
+use crate::session::Timestamp;
+use crate::telemetry::Metric;
 
 /// Key-value data that every worker thread of one proxy sees: Envoy's "shared data".
 ///
@@ -38,45 +40,39 @@ pub struct Overtaken;
 
 /// What one HTTP exchange, and the filter as a whole, can ask of a proxy.
 pub trait Host: SharedData {
-    /// All headers of the request, in one crossing. Only while the request is being handled.
-    fn request_headers(&self) -> Headers;
+    /// How the proxy hands over the headers of a message.
+    type Headers<'a>: HeaderMap
+    where
+        Self: 'a;
 
-    /// All headers of the response, in one crossing.
-    fn response_headers(&self) -> Headers;
+    /// All headers of the request. Only while the request is being handled.
+    fn request_headers(&self) -> Self::Headers<'_>;
+
+    /// All headers of the response.
+    fn response_headers(&self) -> Self::Headers<'_>;
 
     /// The status of the response, cheaper than all its headers. Zero if there is none.
     fn response_status(&self) -> u16;
 
-    /// The `size` bytes of the body that just arrived.
+    /// The first bytes, `size` at most, of the piece of a body that just arrived.
     fn body(&self, direction: Direction, size: usize) -> Vec<u8>;
 
-    /// Sets a request header to one value, whatever there was.
-    fn set_request_header(&mut self, name: &str, value: &[u8]);
-
-    /// Removes every request header called `name`.
-    fn remove_request_header(&mut self, name: &str);
-
-    /// Sets one of the proxy's own filter-state objects, by which it configures other filters.
-    fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused>;
+    /// Changes a message whose headers have not gone on yet.
+    fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused>;
 
     /// Puts a word into the request's access-log record and in reach of the proxy's routes.
     fn annotate(&mut self, note: Note, value: &str);
-
-    /// Answers in place of the pod. Whatever the pod says is dropped.
-    fn reply(&mut self, reply: &Reply);
-
-    /// Lets a message go on that waited.
-    fn resume(&mut self, direction: Direction);
 
     /// Sends an HTTP request of the filter's own, whose response comes whether or not the exchange
     /// at hand lives to see it. Every request that is sent has one response, in the end.
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused>;
 
-    /// Whether the response at hand came from a pod, not from the proxy itself.
-    fn response_is_of_pod(&self) -> bool;
+    /// Where the response at hand came from.
+    fn response_source(&self) -> Source;
 
-    /// The address of the pod that answered, as `ip:port`, if the proxy knows it.
-    fn pod_address(&self) -> Option<Vec<u8>>;
+    /// The address of the upstream that the request was sent to, as `ip:port`, if the proxy knows
+    /// it. That a response came from there is for [`Host::response_source`] to say.
+    fn upstream_address(&self) -> Option<Vec<u8>>;
 
     /// The time of day.
     fn now(&self) -> Timestamp;
@@ -92,26 +88,50 @@ pub trait Host: SharedData {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refused;
 
-/// Which way a body flows.
+/// Which way a message goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
-    /// From the client to the pod.
+    /// From the client to the upstream.
     Request,
-    /// From the pod to the client.
+    /// From the upstream to the client.
     Response,
+}
+
+/// Where a response came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// The upstream.
+    Pod,
+    /// The proxy itself.
+    Proxy(Cause),
+}
+
+/// Why a proxy answers in place of an upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// It has no address for the upstream, or the upstream took no connection.
+    Unreachable,
+    /// The connection ended before the response began.
+    Reset,
+    /// The upstream took too long.
+    TimedOut,
+    /// The proxy sends no more there for now: a circuit breaker, say.
+    Overloaded,
+    /// Another filter, a route, or something else.
+    Other,
 }
 
 /// What a record of the access log says about the filter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Note {
-    /// The last decision, by the name that [`crate::decision::Decision`] gives it.
+    /// The last decision, by the name that [`crate::telemetry::Decision`] gives it.
     Decision,
     /// The pod that the request was steered to. Absent if the proxy chose.
     Pod,
 }
 
 impl Note {
-    /// The name of its filter-state object. Envoy puts `wasm.` in front.
+    /// Its name, to which a proxy may add a prefix of its own.
     pub fn name(self) -> &'static str {
         match self {
             Self::Decision => "podpin.decision",
@@ -120,15 +140,20 @@ impl Note {
     }
 }
 
-/// Whether the proxy goes on with a message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Tells exchanges apart.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ExchangeId(pub u64);
+
+/// What becomes of a message. A wish: the shell carries it out after the core has returned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
 pub enum Flow {
     /// It goes on.
     Continue,
-    /// It waits until [`Host::resume`] or [`Host::reply`].
+    /// It waits for a [`crate::store::Wake`].
     Wait,
-    /// It ends here: the filter has answered.
-    Replied,
+    /// It ends here: this is the response. Whatever the upstream says is dropped.
+    Reply(Reply),
 }
 
 /// An HTTP request of the filter's own.
@@ -136,11 +161,15 @@ pub enum Flow {
 pub struct Callout {
     /// The proxy's name for where it goes.
     pub cluster: String,
-    /// The `:authority` of the request.
+    /// Its method.
+    pub method: &'static str,
+    /// Its path.
+    pub path: String,
+    /// Its `:authority`.
     pub authority: String,
-    /// The value of its `authorization` header.
-    pub authorization: Option<Secret>,
-    /// Its body, which is posted to `/`.
+    /// Its other headers.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// Its body.
     pub body: Vec<u8>,
     /// How long the response may take.
     pub timeout: Duration,
@@ -148,7 +177,7 @@ pub struct Callout {
 
 /// Tells callouts apart.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct CallId(pub u32);
+pub struct CallId(pub u64);
 
 /// The response to a callout.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,19 +9,15 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
-pub mod decision;
 pub mod exchange;
 pub mod filter;
-pub mod headers;
 pub mod host;
+pub mod http;
+mod lock;
 pub mod message;
-pub mod metrics;
-pub mod pin;
-pub mod placement;
-pub mod plugin;
-pub mod reply;
-pub mod request;
+pub mod pods;
 pub mod session;
 pub mod steer;
 pub mod store;
-pub mod workload;
+pub mod telemetry;
+pub mod worker;

@@ -1,7 +1,8 @@
-//! How a request is sent to a chosen pod: by edits that the proxy's routing understands.
+//! How a request is sent to a chosen place: by edits that the proxy's routing understands.
 
-use crate::request::Head;
-use crate::workload::{Ordinal, StatefulSet};
+use crate::http::{Edit, Head};
+use crate::pods::{Placement, StatefulSet};
+use crate::session::Place;
 
 /// The header that carries the pod's authority in [`Steering::DynamicHost`].
 pub const POD_HOST: &str = "x-podpin-host";
@@ -11,55 +12,94 @@ pub const POD_HOST: &str = "x-podpin-host";
 const STEERING: &[u8] = b"x-envoy-original-dst-host";
 const STEERING_PREFIX: &[u8] = b"x-podpin-";
 
-/// Whether a request header of this name is removed if a client sends it.
-pub fn is_steering(name: &[u8]) -> bool {
-    name == STEERING || name.starts_with(STEERING_PREFIX)
-}
-
-/// How the proxy is told which pod to use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How the proxy is told which place to use, and what it takes to do so.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Steering {
     /// `:authority` becomes the pod's DNS name and port; the client's is kept at the end of
     /// `x-forwarded-host`, where Envoy's `append_x_forwarded_host` would put it.
-    Authority,
+    Authority(Pods),
     /// `:authority` stays, for servers that check it. The pod's DNS name goes to Envoy's dynamic
     /// forward proxy as filter state, and into `x-podpin-host` for routes to match.
-    DynamicHost,
+    DynamicHost(Pods),
 }
 
-/// One change to a request.
+/// The pods of a StatefulSet, by name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Edit {
-    /// Set a header to one value.
-    Header(&'static str, Vec<u8>),
-    /// Set one of Envoy's well-known filter-state objects (Envoy, "Well Known Filter State
-    /// Objects").
-    FilterState(&'static str, String),
+pub struct Pods {
+    /// Whose they are.
+    pub set: StatefulSet,
+    /// Which of them get new sessions.
+    pub placement: Placement,
 }
+
+/// What steering needs of a request's headers, kept until it is known where the request goes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Asked {
+    /// The new value of `x-forwarded-host`.
+    forwarded_host: Option<Vec<u8>>,
+}
+
+// === impl Steering ===
 
 impl Steering {
-    /// What sends a request to a pod.
-    pub fn edits(
-        self,
-        head: &Head<'_>,
-        workload: &StatefulSet,
-        pod: Ordinal,
-    ) -> impl Iterator<Item = Edit> {
-        let edits = match self {
-            Self::Authority => [
-                head.authority.map(|asked| {
-                    Edit::Header("x-forwarded-host", appended(head.forwarded_host, asked))
-                }),
-                Some(Edit::Header(":authority", workload.authority(pod).into_bytes())),
+    /// Whether a request header of this name is removed if a client sends it.
+    pub fn is_steering(&self, name: &[u8]) -> bool {
+        name == STEERING || name.starts_with(STEERING_PREFIX)
+    }
+
+    /// Whether requests can be sent to `place`. A pin of another mode of steering is of no use.
+    pub fn reaches(&self, place: Place) -> bool {
+        matches!(place, Place::Pod(_))
+    }
+
+    /// The place for a new session, by a `random` that is uniform over all of `u64`.
+    pub fn pick(&self, random: u64) -> Place {
+        Place::Pod(self.pods().placement.pick(random))
+    }
+
+    /// Keeps what [`Steering::edits`] will need of a request.
+    pub fn asked(&self, head: &Head<'_>) -> Asked {
+        let forwarded_host = match self {
+            Self::Authority(_) => head.authority.map(|asked| appended(head.forwarded_host, asked)),
+            Self::DynamicHost(_) => None,
+        };
+        Asked { forwarded_host }
+    }
+
+    /// What sends a request to `place`; nothing if it cannot be reached.
+    pub fn edits(&self, asked: &mut Asked, place: Place) -> impl Iterator<Item = Edit> {
+        let edits = match (self, place) {
+            (Self::Authority(pods), Place::Pod(pod)) => [
+                asked.forwarded_host.take().map(|list| Edit::Set("x-forwarded-host".into(), list)),
+                Some(Edit::Set(":authority".into(), pods.set.authority(pod).into_bytes())),
                 None,
             ],
-            Self::DynamicHost => [
-                Some(Edit::FilterState("envoy.upstream.dynamic_host", workload.host(pod))),
-                Some(Edit::FilterState("envoy.upstream.dynamic_port", workload.port.to_string())),
-                Some(Edit::Header(POD_HOST, workload.authority(pod).into_bytes())),
+            (Self::DynamicHost(pods), Place::Pod(pod)) => [
+                Some(Edit::FilterState("envoy.upstream.dynamic_host", pods.set.host(pod))),
+                Some(Edit::FilterState("envoy.upstream.dynamic_port", pods.set.port.to_string())),
+                Some(Edit::Set(POD_HOST.into(), pods.set.authority(pod).into_bytes())),
             ],
+            (_, Place::Endpoint(_)) => [None, None, None],
         };
         edits.into_iter().flatten()
+    }
+
+    /// What logs call `place`.
+    pub fn name(&self, place: Place) -> String {
+        match place {
+            Place::Pod(pod) => self.pods().set.pod(pod),
+            Place::Endpoint(address) => address.to_string(),
+        }
+    }
+
+    /// The StatefulSet by whose names places are known to other proxies.
+    pub fn stateful_set(&self) -> &StatefulSet {
+        &self.pods().set
+    }
+
+    fn pods(&self) -> &Pods {
+        let (Self::Authority(pods) | Self::DynamicHost(pods)) = self;
+        pods
     }
 }
 
@@ -73,9 +113,10 @@ fn appended(list: Option<&[u8]>, value: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::Ordinal;
 
-    fn edits(steering: Steering, head: Head<'_>) -> Vec<Edit> {
-        let workload = StatefulSet {
+    fn pods() -> Pods {
+        let set = StatefulSet {
             name: "a".into(),
             service: "b".into(),
             namespace: "c".into(),
@@ -83,12 +124,17 @@ mod tests {
             port: 80,
             replicas: 3,
         };
-        steering.edits(&head, &workload, Ordinal(2)).collect()
+        Pods { set, placement: Placement::uniform(3, &[]).unwrap() }
+    }
+
+    fn edits(steering: &Steering, head: Head<'_>) -> Vec<Edit> {
+        steering.edits(&mut steering.asked(&head), Place::Pod(Ordinal(2))).collect()
     }
 
     #[test]
     fn the_authority_becomes_the_pod_and_the_old_one_is_kept() {
-        let pod = Edit::Header(":authority", b"a-2.b.c.svc.d:80".to_vec());
+        let steering = Steering::Authority(pods());
+        let pod = Edit::Set(":authority".into(), b"a-2.b.c.svc.d:80".to_vec());
         for (forwarded, kept) in [
             (None, &b"mcp.example"[..]),
             (Some(&b""[..]), b"mcp.example"),
@@ -99,36 +145,47 @@ mod tests {
                 forwarded_host: forwarded,
                 ..Head::default()
             };
-            let kept = Edit::Header("x-forwarded-host", kept.to_vec());
-            assert_eq!(edits(Steering::Authority, head), [kept, pod.clone()]);
+            let kept = Edit::Set("x-forwarded-host".into(), kept.to_vec());
+            assert_eq!(edits(&steering, head), [kept, pod.clone()]);
         }
-        assert_eq!(edits(Steering::Authority, Head::default()), [pod]);
+        assert_eq!(edits(&steering, Head::default()), [pod]);
     }
 
     #[test]
     fn a_dynamic_host_leaves_the_authority_alone() {
         let head = Head { authority: Some(b"mcp.example"), ..Head::default() };
         assert_eq!(
-            edits(Steering::DynamicHost, head),
+            edits(&Steering::DynamicHost(pods()), head),
             [
                 Edit::FilterState("envoy.upstream.dynamic_host", "a-2.b.c.svc.d".into()),
                 Edit::FilterState("envoy.upstream.dynamic_port", "80".into()),
-                Edit::Header("x-podpin-host", b"a-2.b.c.svc.d:80".to_vec()),
+                Edit::Set("x-podpin-host".into(), b"a-2.b.c.svc.d:80".to_vec()),
             ]
         );
     }
 
     #[test]
-    fn steering_headers_are_known_by_name_and_by_prefix() {
-        for (name, wanted) in [
-            ("x-envoy-original-dst-host", true),
-            ("x-podpin-host", true),
-            ("x-podpin-", true),
-            ("x-podpin", false),
-            ("x-envoy-original-dst-hosts", false),
-            ("x-forwarded-host", false),
-        ] {
-            assert_eq!(is_steering(name.as_bytes()), wanted, "{name}");
+    fn an_endpoint_is_out_of_reach_of_steering_by_name() {
+        let endpoint = Place::Endpoint("10.0.0.1:80".parse().unwrap());
+        for steering in [Steering::Authority(pods()), Steering::DynamicHost(pods())] {
+            assert!(steering.reaches(Place::Pod(Ordinal(2))) && !steering.reaches(endpoint));
+            assert_eq!(steering.edits(&mut Asked::default(), endpoint).count(), 0);
         }
+    }
+
+    #[test]
+    fn steering_headers_are_known_by_name_and_by_prefix() {
+        let names = [
+            "x-envoy-original-dst-host",
+            "x-podpin-host",
+            "x-podpin-",
+            "x-podpin",
+            "x-envoy-original-dst-hosts",
+            "x-forwarded-host",
+        ];
+        let headers: Vec<_> = names.iter().map(|name| (name, "10.0.0.1:80")).collect();
+        let steering = Steering::Authority(pods());
+        let head = Head::read(&headers, |name| steering.is_steering(name));
+        assert_eq!(head.client_steering, names[..3]);
     }
 }

@@ -60,21 +60,18 @@ impl Callouts {
             unsafe { proxy_on_queue_ready(self.root, 0) };
         }
         hostcalls::set_effective_context(current).map_err(|_| Refused)?;
-        self.sent.take().map(CallId).ok_or(Refused)
+        self.sent.take().map(|token| CallId(token.into())).ok_or(Refused)
     }
 
     /// Sends what is wanted, dispatched to the root.
     pub(crate) fn send(&self) {
         let Some(callout) = self.wanted.take() else { return };
         let mut headers = vec![
-            (":method", "POST"),
-            (":path", "/"),
+            (":method", callout.method),
+            (":path", callout.path.as_str()),
             (":authority", callout.authority.as_str()),
-            ("content-type", "application/json"),
         ];
-        if let Some(authorization) = &callout.authorization {
-            headers.push(("authorization", authorization.0.as_str()));
-        }
+        headers.extend(callout.headers.iter().map(|(name, value)| (*name, value.0.as_str())));
         // Envoy takes 0 for no limit.
         let timeout = callout.timeout.max(Duration::from_millis(1));
         let body = Some(callout.body.as_slice());

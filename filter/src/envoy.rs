@@ -6,18 +6,18 @@
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
-use podpin::headers::{self, Headers};
 use podpin::host::{
-    CallId, Callout, Direction, Host, Note, Overtaken, Refused, SharedData, Version,
+    CallId, Callout, Cause, Direction, Host, Note, Overtaken, Refused, SharedData, Source, Version,
 };
-use podpin::metrics::Metric;
-use podpin::pin::Timestamp;
-use podpin::reply::Reply;
+use podpin::http::{self, Edit, Reply};
+use podpin::session::Timestamp;
+use podpin::telemetry::Metric;
 use proxy_wasm::hostcalls as sdk;
-use proxy_wasm::types::{BufferType, MapType, MetricType, Status, StreamType};
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 use crate::callouts::Callouts;
 use crate::hostcalls;
+use crate::packed::Packed;
 
 /// No key has this version: Envoy counts them up from 1, over all keys together, and four billion
 /// writes to one key between two looks at it do not happen. Since a write that expects another
@@ -47,7 +47,7 @@ impl Envoy {
 
 /// The status in a map of headers; 0 if there is none.
 pub(crate) fn status(map: MapType) -> u16 {
-    headers::status(&hostcalls::header(map, ":status").unwrap_or_default())
+    http::status(&hostcalls::header(map, ":status").unwrap_or_default())
 }
 
 /// Answers the request at hand.
@@ -75,11 +75,13 @@ impl SharedData for Envoy {
 }
 
 impl Host for Envoy {
-    fn request_headers(&self) -> Headers {
+    type Headers<'a> = Packed;
+
+    fn request_headers(&self) -> Packed {
         hostcalls::headers(MapType::HttpRequestHeaders)
     }
 
-    fn response_headers(&self) -> Headers {
+    fn response_headers(&self) -> Packed {
         hostcalls::headers(MapType::HttpResponseHeaders)
     }
 
@@ -95,48 +97,32 @@ impl Host for Envoy {
         hostcalls::buffer(buffer, size).unwrap_or_default()
     }
 
-    fn set_request_header(&mut self, name: &str, value: &[u8]) {
-        hostcalls::set_header(MapType::HttpRequestHeaders, name, value);
-    }
-
-    fn remove_request_header(&mut self, name: &str) {
-        hostcalls::remove_header(MapType::HttpRequestHeaders, name);
-    }
-
-    fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        // Envoy, "Wasm", foreign function set_envoy_filter_state: a protobuf message of path,
-        // value and span; the default span is this filter chain.
-        let argument = [field(1, key), field(2, value)].concat();
-        match sdk::call_foreign_function("set_envoy_filter_state", Some(&argument)) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Refused),
+    fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused> {
+        let map = match direction {
+            Direction::Request => MapType::HttpRequestHeaders,
+            Direction::Response => MapType::HttpResponseHeaders,
+        };
+        match edit {
+            Edit::Set(name, value) => hostcalls::set_header(map, name, value),
+            Edit::Remove(name) => hostcalls::remove_header(map, name),
+            Edit::FilterState(key, value) => set_filter_state(key, value)?,
         }
+        Ok(())
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
         hostcalls::set_property(note.name(), value);
     }
 
-    fn reply(&mut self, response: &Reply) {
-        reply(response);
-    }
-
-    fn resume(&mut self, direction: Direction) {
-        hostcalls::resume(match direction {
-            Direction::Request => StreamType::HttpRequest,
-            Direction::Response => StreamType::HttpResponse,
-        });
-    }
-
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
         self.callouts.call(callout, self.context)
     }
 
-    fn response_is_of_pod(&self) -> bool {
-        hostcalls::property("response\0code_details").as_deref() == Some(b"via_upstream")
+    fn response_source(&self) -> Source {
+        source_of(&hostcalls::property("response\0code_details").unwrap_or_default())
     }
 
-    fn pod_address(&self) -> Option<Vec<u8>> {
+    fn upstream_address(&self) -> Option<Vec<u8>> {
         hostcalls::property("upstream\0address")
     }
 
@@ -155,6 +141,40 @@ impl Host for Envoy {
             let _ = sdk::increment_metric(*id, 1);
         }
     }
+}
+
+fn set_filter_state(key: &str, value: &str) -> Result<(), Refused> {
+    // Envoy, "Wasm", foreign function set_envoy_filter_state: a protobuf message of path, value
+    // and span; the default span is this filter chain.
+    let argument = [field(1, key), field(2, value)].concat();
+    match sdk::call_foreign_function("set_envoy_filter_state", Some(&argument)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refused),
+    }
+}
+
+/// Where a response came from, by Envoy's own words for it (Envoy, "Response Code Details").
+fn source_of(details: &[u8]) -> Source {
+    let begins = |words: &[&str]| words.iter().any(|word| details.starts_with(word.as_bytes()));
+    if details == b"via_upstream" {
+        return Source::Pod;
+    }
+    Source::Proxy(if begins(&["no_healthy_upstream", "dns_resolution_failure"]) {
+        Cause::Unreachable
+    } else if begins(&["upstream_reset_before_response_started{overflow", "overload", "dns_cache"])
+    {
+        Cause::Overloaded
+    } else if begins(&["upstream_reset_before_response_started{remote_connection_failure"])
+        || begins(&["upstream_reset_before_response_started{connection_timeout"])
+    {
+        Cause::Unreachable
+    } else if begins(&["upstream_reset_before_response_started"]) {
+        Cause::Reset
+    } else if begins(&["response_timeout", "request_overall_timeout", "upstream_per_try"]) {
+        Cause::TimedOut
+    } else {
+        Cause::Other
+    })
 }
 
 /// A protobuf field of type string.

@@ -7,8 +7,9 @@
 
 use std::ptr;
 
-use podpin::headers::Headers;
 use proxy_wasm::types::{BufferType, MapType, Status, StreamType};
+
+use crate::packed::Packed;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -68,9 +69,9 @@ unsafe extern "C" {
 // a live local that the host fills before it returns.
 
 /// All headers of `map`; none if there is no such map now.
-pub(crate) fn headers(map: MapType) -> Headers {
+pub(crate) fn headers(map: MapType) -> Packed {
     let block = given(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) });
-    Headers::packed(block.unwrap_or_default())
+    Packed::new(block.unwrap_or_default())
 }
 
 /// The first header of `map` that is called `name`.
@@ -109,8 +110,8 @@ pub(crate) fn set_property(name: &str, value: &str) {
 }
 
 /// Answers the request at hand.
-pub(crate) fn reply(status: u16, headers: &Headers, body: &[u8]) {
-    let (headers, no_grpc_status) = (headers.as_packed(), -1);
+pub(crate) fn reply(status: u16, headers: &Packed, body: &[u8]) {
+    let (headers, no_grpc_status) = (headers.block(), -1);
     unsafe {
         proxy_send_local_response(
             status.into(),

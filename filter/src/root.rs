@@ -1,12 +1,13 @@
 //! One configuration of the filter on one worker thread.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use log::{error, info};
 use podpin::config::Config;
 use podpin::filter::Filter;
-use podpin::host::{CallId, CallResponse};
-use podpin::plugin::Plugin;
+use podpin::host::{CallId, CallResponse, ExchangeId};
+use podpin::worker::Worker;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
@@ -21,7 +22,7 @@ pub(crate) struct Root {
     id: u32,
     callouts: Rc<Callouts>,
     waiting: Waiting,
-    running: Option<(Rc<Plugin>, Envoy)>,
+    running: Option<(Arc<Worker>, Envoy)>,
 }
 
 impl Root {
@@ -39,10 +40,11 @@ impl Root {
             error!("Envoy does not let metrics be defined");
             return false;
         };
-        info!("serving {} from {} replicas", config.workload, config.workload.replicas);
-        let plugin = Plugin::start(config, &mut envoy);
-        let ticking = sdk::set_tick_period(plugin.tick_period()).is_ok();
-        self.running = Some((plugin, envoy));
+        let set = config.steering.stateful_set();
+        info!("serving {set} from {} replicas", set.replicas);
+        let worker = Worker::start(config, &mut envoy);
+        let ticking = sdk::set_tick_period(worker.tick_period()).is_ok();
+        self.running = Some((worker, envoy));
         ticking
     }
 }
@@ -50,14 +52,16 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let _here = self.callouts.in_root();
-        let Some((plugin, envoy)) = &mut self.running else { return };
+        let Some((worker, envoy)) = &mut self.running else { return };
         let response = CallResponse {
             status: status(MapType::HttpCallResponseHeaders),
             body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
                 .unwrap_or_default(),
         };
-        for (stream, wake) in plugin.on_call_response(envoy, CallId(token), &response) {
-            self.waiting.tell(stream, wake);
+        for (stream, wake) in worker.on_call_response(envoy, CallId(token.into()), &response) {
+            if let Ok(stream) = u32::try_from(stream.0) {
+                self.waiting.wake(stream, wake);
+            }
         }
     }
 }
@@ -80,8 +84,8 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let _here = self.callouts.in_root();
         follow_log_level();
-        if let Some((plugin, envoy)) = &mut self.running {
-            plugin.tick(envoy);
+        if let Some((worker, envoy)) = &mut self.running {
+            worker.tick(envoy);
         }
     }
 
@@ -91,9 +95,9 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let Some((plugin, envoy)) = &self.running else { return Some(Box::new(Refusal)) };
-        let filter = Filter::new(id, plugin.clone(), envoy.for_stream(id));
-        Some(Box::new(Stream::new(id, filter, self.waiting.clone())))
+        let Some((worker, envoy)) = &self.running else { return Some(Box::new(Refusal)) };
+        let filter = Filter::new(ExchangeId(id.into()), worker.clone());
+        Some(Box::new(Stream::new(id, filter, envoy.for_stream(id), self.waiting.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

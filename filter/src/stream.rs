@@ -5,29 +5,47 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use podpin::filter::Filter;
-use podpin::host::Flow;
-use podpin::reply::Reply;
+use podpin::host::{Direction, Flow};
+use podpin::http::Reply;
 use podpin::store::Wake;
-use proxy_wasm::hostcalls;
+use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
+use proxy_wasm::types::{Action, StreamType};
 
 use crate::envoy::{self, Envoy};
+use crate::hostcalls;
 
-/// Exchanges that wait for a response to a callout, by their context ids. The SDK owns the contexts
-/// and shows each only to its own callbacks, but the response comes to the root.
+/// Exchanges that wait, by their context ids: the SDK owns the contexts and shows each only to its
+/// own callbacks, but what they wait for comes to the root.
 #[derive(Clone, Default)]
-pub(crate) struct Waiting(Rc<RefCell<BTreeMap<u32, SharedFilter>>>);
+pub(crate) struct Waiting(Rc<RefCell<BTreeMap<u32, Rc<RefCell<Running>>>>>);
 
-type SharedFilter = Rc<RefCell<Filter<Envoy>>>;
+/// The filter on one exchange, and the proxy as that sees it.
+struct Running {
+    filter: Filter,
+    envoy: Envoy,
+}
 
 impl Waiting {
-    /// Tells an exchange its wake, if it still waits. Runs in a callback of the root.
-    pub(crate) fn tell(&self, stream: u32, wake: Wake) {
-        let Some(filter) = self.0.borrow_mut().remove(&stream) else { return };
-        // Fails if Envoy has let go of the exchange; then there is nobody to tell.
-        if hostcalls::set_effective_context(stream).is_ok() {
-            filter.borrow_mut().on_wake(wake);
+    /// Wakes an exchange. Runs in a callback of the root.
+    pub(crate) fn wake(&self, stream: u32, wake: Wake) {
+        let Some(running) = self.0.borrow().get(&stream).cloned() else { return };
+        // Fails if Envoy has let go of the exchange; then there is nobody to wake.
+        if sdk::set_effective_context(stream).is_err() {
+            return;
+        }
+        let Running { filter, envoy } = &mut *running.borrow_mut();
+        let Some((direction, flow)) = filter.on_wake(envoy, wake) else { return };
+        if flow != Flow::Wait {
+            self.0.borrow_mut().remove(&stream);
+        }
+        match flow {
+            Flow::Wait => {}
+            Flow::Continue => hostcalls::resume(match direction {
+                Direction::Request => StreamType::HttpRequest,
+                Direction::Response => StreamType::HttpResponse,
+            }),
+            Flow::Reply(reply) => envoy::reply(&reply),
         }
     }
 }
@@ -35,24 +53,27 @@ impl Waiting {
 /// The context of one exchange.
 pub(crate) struct Stream {
     id: u32,
-    filter: SharedFilter,
+    running: Rc<RefCell<Running>>,
     waiting: Waiting,
 }
 
 impl Stream {
-    pub(crate) fn new(id: u32, filter: Filter<Envoy>, waiting: Waiting) -> Self {
-        Self { id, filter: Rc::new(RefCell::new(filter)), waiting }
+    pub(crate) fn new(id: u32, filter: Filter, envoy: Envoy, waiting: Waiting) -> Self {
+        Self { id, running: Rc::new(RefCell::new(Running { filter, envoy })), waiting }
     }
 
-    fn run(&self, callback: impl FnOnce(&mut Filter<Envoy>) -> Flow) -> Action {
-        let flow = callback(&mut self.filter.borrow_mut());
-        match flow {
+    fn run(&self, callback: impl FnOnce(&mut Filter, &mut Envoy) -> Flow) -> Action {
+        let Running { filter, envoy } = &mut *self.running.borrow_mut();
+        match callback(filter, envoy) {
             Flow::Continue => Action::Continue,
             Flow::Wait => {
-                self.waiting.0.borrow_mut().insert(self.id, self.filter.clone());
+                self.waiting.0.borrow_mut().insert(self.id, self.running.clone());
                 Action::Pause
             }
-            Flow::Replied => Action::Pause,
+            Flow::Reply(reply) => {
+                envoy::reply(&reply);
+                Action::Pause
+            }
         }
     }
 }
@@ -65,7 +86,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, _: bool) -> Action {
-        self.run(|filter| filter.on_request_body(size))
+        self.run(|filter, envoy| filter.on_request_body(envoy, size))
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
@@ -73,12 +94,12 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
-        self.run(|filter| filter.on_response_body(size))
+        self.run(|filter, envoy| filter.on_response_body(envoy, size))
     }
 
     fn on_log(&mut self) {
         self.waiting.0.borrow_mut().remove(&self.id);
-        self.filter.borrow_mut().on_end();
+        self.running.borrow_mut().filter.on_end();
     }
 }
 

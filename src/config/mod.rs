@@ -12,16 +12,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::pin::Lifetime;
-use crate::placement::Placement;
-use crate::request::Paths;
-use crate::session::Scope;
-use crate::steer::Steering;
-use crate::workload::{MAX_REPLICAS, Ordinal, StatefulSet};
+use crate::http::Paths;
+use crate::pods::{MAX_REPLICAS, Ordinal, Placement, StatefulSet};
+use crate::session::{Lifetime, Scope};
+use crate::steer::{Pods, Steering};
+use crate::store::StoreConfig;
 
 pub use section::Mistakes;
 use section::{Section, whole};
-pub use store::{MAX_CAPACITY, OnError, RedisConfig, StoreConfig};
 
 /// The longest `scope`, in bytes.
 const MAX_SCOPE: usize = 256;
@@ -39,16 +37,12 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Config {
     /// Names the workload in every key.
     pub scope: Scope,
-    /// Whose pods hold the sessions.
-    pub workload: StatefulSet,
     /// How the proxy is told which pod to use.
     pub steering: Steering,
     /// Where pins are kept.
     pub store: StoreConfig,
     /// How long a session is kept.
     pub lifetime: Lifetime,
-    /// Which pods take new sessions.
-    pub placement: Placement,
     /// Where MCP is served.
     pub paths: Paths,
     /// Keys that were given and are checked, but that nothing acts on yet.
@@ -77,10 +71,8 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     let mut root = Section::new("", value, mistakes);
     root.require(&["workload"]);
     let workload = read_workload(root.section("workload"));
-    let steering = root.choice(
-        "steer",
-        &[("authority", Steering::Authority), ("dynamic_host", Steering::DynamicHost)],
-    );
+    let steering = root
+        .choice("steer", &[("authority", Mode::Authority), ("dynamic_host", Mode::DynamicHost)]);
     let store = store::read(root.section("store"));
     let lifetime = read_session(root.section("session"));
     let placement = read_placement(root.section("placement"), workload.as_ref());
@@ -93,17 +85,25 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     root.finish();
 
     // A value that was wrong is a mistake already, so a default in its place does no harm.
-    let workload = workload?;
+    let pods = Pods { set: workload?, placement: placement? };
     Some(Config {
-        scope: Scope::new(scope.unwrap_or_else(|| workload.to_string())),
-        workload,
-        steering: steering.unwrap_or(Steering::Authority),
+        scope: Scope::new(scope.unwrap_or_else(|| pods.set.to_string())),
+        steering: match steering.unwrap_or(Mode::Authority) {
+            Mode::Authority => Steering::Authority(pods),
+            Mode::DynamicHost => Steering::DynamicHost(pods),
+        },
         store,
         lifetime,
-        placement: placement?,
         paths,
         without_effect,
     })
+}
+
+/// A word for [`Steering`].
+#[derive(Clone, Copy)]
+enum Mode {
+    Authority,
+    DynamicHost,
 }
 
 fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {

@@ -7,55 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::section::{Section, is_visible};
 use crate::host::Secret;
-use crate::store::redis::Dialect;
-use crate::store::table::ENTRIES;
-
-/// The most sessions that a table may hold.
-pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
+use crate::store::{Dialect, MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
 
 /// The longest name of a cluster, authority or prefix, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Where pins are kept.
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// The most sessions that the table in shared data holds.
-    pub capacity: u32,
-    /// The Redis whose near cache that table is, if there is one.
-    pub redis: Option<RedisConfig>,
-}
-
-/// A Redis behind an HTTP front.
-#[derive(Clone, Debug)]
-pub struct RedisConfig {
-    /// Envoy's cluster of the front.
-    pub cluster: String,
-    /// The `:authority` of requests to it.
-    pub authority: String,
-    /// How long a response may take.
-    pub timeout: Duration,
-    /// What the name of every Redis key begins with.
-    pub key_prefix: String,
-    /// What the front speaks.
-    pub dialect: Dialect,
-    /// The value of the `authorization` header.
-    pub authorization: Option<Secret>,
-    /// What happens to a new session that cannot be written down.
-    pub on_error: OnError,
-}
-
-/// What happens to a new session that cannot be written down.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OnError {
-    /// The client is answered 503: a session that only one Envoy knows is a trap.
-    Fail,
-    /// It is bound in this Envoy alone.
-    Continue,
-}
-
 pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
     let is_redis = section.choice("kind", &[("shared_data", false), ("redis", true)]);
-    let capacity = section.number("capacity", ENTRIES as u32, MAX_CAPACITY);
+    let capacity = section.number("capacity", MIN_CAPACITY, MAX_CAPACITY);
     let redis = is_redis.unwrap_or(false).then(|| read_redis(&mut section)).flatten();
     section.finish();
     StoreConfig { capacity: capacity.unwrap_or(65_536), redis }

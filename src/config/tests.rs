@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::redis::Dialect;
+use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -285,7 +285,7 @@ fn names_that_dns_cannot_hold_are_a_mistake() {
 fn a_number_may_come_as_a_whole_float() {
     let mut config = whole_config();
     config["workload"]["replicas"] = json!(3.0);
-    assert_eq!(parse(&config).workload.replicas, 3);
+    assert_eq!(parse(&config).steering.stateful_set().replicas, 3);
 }
 
 proptest! {

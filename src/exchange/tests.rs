@@ -1,19 +1,20 @@
 use super::*;
-use crate::pin::{Pin, Timestamp};
-use crate::request::{Intent, Method};
+use crate::host::Cause;
+use crate::pods::Ordinal;
+use crate::session::Timestamp;
 
-const POD: Ordinal = Ordinal(2);
+const POD: Place = Place::Pod(Ordinal(2));
 const KEY: SessionKey = SessionKey::from_bytes([7; 16]);
 const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
 const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
 fn live() -> Lookup {
     let now = Timestamp(0);
-    Lookup::Live(Pin { ordinal: POD, incarnation: None, bound_at: now, used_at: now })
+    Lookup::Live(Pin { place: POD, incarnation: None, bound_at: now, used_at: now })
 }
 
 fn response(status: u16, session: Option<Result<SessionKey, BadId>>) -> ResponseHead {
-    ResponseHead { status, by_pod: true, session, media: Media::Json }
+    ResponseHead { status, source: Source::Pod, session, media: Media::Json }
 }
 
 /// Feeds events and returns the last verdict.
@@ -45,6 +46,10 @@ fn with<'a>(
 ) -> Vec<Event<'a>> {
     events.extend(more);
     events
+}
+
+fn unbound(over: bool) -> Vec<Effect> {
+    if over { vec![Effect::Unbind(KEY)] } else { vec![] }
 }
 
 fn session_not_found() -> Act {
@@ -100,7 +105,7 @@ fn the_request_decides_where_it_goes() {
     ] {
         let verdict = last(events);
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
-        assert!(!verdict.forget, "{about}");
+        assert_eq!(verdict.effects, [], "{about}");
     }
 }
 
@@ -138,7 +143,7 @@ fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
         let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
         assert_eq!((verdict.act, verdict.decision), (act, Some(decision)));
-        assert_eq!((verdict.session, verdict.forget), (Some(KEY), false));
+        assert_eq!((verdict.session, verdict.effects), (Some(KEY), vec![]));
     }
 }
 
@@ -152,7 +157,7 @@ fn an_error_in_the_body_undoes_the_binding() {
         let (first, rest) = body.split_at(9);
         let body = [Event::ResponseBody(first), Event::ResponseBody(rest)];
         let verdict = last(with(with(events, [stored]), body));
-        assert_eq!(verdict.forget, undone);
+        assert_eq!(verdict.effects, unbound(undone));
         assert_eq!(verdict.decision, undone.then_some(Decision::Undone));
         assert_eq!(verdict.act, Act::Pass);
     }
@@ -161,9 +166,9 @@ fn an_error_in_the_body_undoes_the_binding() {
 #[test]
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
-    let by_proxy = ResponseHead { by_pod: false, ..response(404, None) };
+    let by_proxy = ResponseHead { source: Source::Proxy(Cause::Other), ..response(404, None) };
     use Method::{Delete, Other, Post};
-    for (about, method, response, act, decision, forget) in [
+    for (about, method, response, act, decision, over) in [
         ("a success", Post, response(200, None), Act::Pass, None, false),
         ("a success that names it", Post, response(200, Some(Ok(KEY))), Act::Pass, None, false),
         ("a failure", Post, response(500, None), Act::Pass, None, false),
@@ -185,7 +190,7 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
     ] {
         let verdict = last(with(using(method, live()), [Event::ResponseHeaders(response)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
-        assert_eq!(verdict.forget, forget, "{about}");
+        assert_eq!(verdict.effects, unbound(over), "{about}");
     }
 }
 

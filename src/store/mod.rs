@@ -4,57 +4,24 @@
 //! there when the near cache does not know it. Pins do not change while a session lives, so what
 //! the near cache knows is good until the pod says otherwise.
 
-mod breaker;
-pub mod record;
-pub mod redis;
+mod outcome;
 mod remote;
-pub mod table;
-
-use std::cell::Cell;
+mod settings;
+mod table;
 
 use log::warn;
 
-use crate::config::{Config, OnError};
-use crate::host::{CallId, CallResponse, Host};
-use crate::metrics::Metric;
-use crate::pin::{Lifetime, Pin, Timestamp};
-use crate::session::SessionKey;
+use crate::host::{CallId, CallResponse, ExchangeId, Host};
+use crate::lock::Lock;
+use crate::pods::StatefulSet;
+use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
+use crate::telemetry::Metric;
 
+pub use outcome::{Binding, Lookup, Wake};
+pub use remote::Dialect;
 use remote::{Opened, Outcome, Remote};
+pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
 use table::{Put, Table};
-
-/// What a store knows of a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Lookup {
-    /// It lives where the pin says.
-    Live(Pin),
-    /// It was forgotten for its age or idleness.
-    Expired,
-    /// It was never here, or gave way to another.
-    Unknown,
-    /// The store cannot say.
-    Failed,
-}
-
-/// How an attempt to bind a session ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Binding {
-    /// It is bound.
-    Bound,
-    /// The id belongs to a live session on another pod, which keeps it.
-    Taken,
-    /// The store did not take it.
-    Failed,
-}
-
-/// What an exchange waited for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wake {
-    /// Its session was looked up.
-    Looked(Lookup),
-    /// Its session was to be bound.
-    Stored(Binding),
-}
 
 /// The pins of one workload.
 #[derive(Debug)]
@@ -64,30 +31,37 @@ pub struct Store {
     on_error: OnError,
     lifetime: Lifetime,
     /// The log has said that the table is too small.
-    told_of_eviction: Cell<bool>,
+    told_of_eviction: Lock<bool>,
 }
 
 impl Store {
-    /// Opens the store that `config` names.
-    pub fn open(config: &Config, host: &mut impl Host) -> Self {
-        let near = Table::new(&config.scope, config.store.capacity, config.lifetime);
+    /// Opens the store that `config` names, for the sessions of `scope`. Other proxies know their
+    /// pods by the names of `set`.
+    pub fn open(
+        config: &StoreConfig,
+        scope: &Scope,
+        lifetime: Lifetime,
+        set: StatefulSet,
+        host: &mut impl Host,
+    ) -> Self {
+        let near = Table::new(scope, config.capacity, lifetime);
         near.open(host);
-        let redis = config.store.redis.clone();
+        let redis = config.redis.clone();
         Self {
             near,
             on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
-            remote: redis.map(|redis| Remote::new(redis, config)),
-            lifetime: config.lifetime,
-            told_of_eviction: Cell::new(false),
+            remote: redis.map(|redis| Remote::new(redis, set, lifetime)),
+            lifetime,
+            told_of_eviction: Lock::default(),
         }
     }
 
-    /// Finds a session and notes its use. `None` if the exchange `stream` has to wait; what came
+    /// Finds a session and notes its use. `None` if the exchange `exchange` has to wait; what came
     /// of it is then among the [`Wake`] of [`Store::on_call_response`].
     pub fn look(
         &self,
         host: &mut impl Host,
-        stream: u32,
+        exchange: ExchangeId,
         key: SessionKey,
         now: Timestamp,
     ) -> Option<Lookup> {
@@ -102,7 +76,7 @@ impl Store {
                 Some(found)
             }
             // Another proxy may have seen it since.
-            _ => match remote.look(host, stream, key, now) {
+            _ => match remote.look(host, exchange, key, now) {
                 true => None,
                 false => Some(Lookup::Failed),
             },
@@ -113,15 +87,26 @@ impl Store {
     pub fn bind(
         &self,
         host: &mut impl Host,
-        stream: u32,
+        exchange: ExchangeId,
         key: SessionKey,
         pin: Pin,
         now: Timestamp,
     ) -> Option<Binding> {
         match &self.remote {
-            Some(remote) if remote.bind(host, Opened { key, pin, stream }, now) => None,
+            Some(remote)
+                if remote.bind(host, Opened { key, pin, exchange: Some(exchange) }, now) =>
+            {
+                None
+            }
             Some(_) => Some(self.bind_without_remote(host, key, pin, now)),
             None => Some(self.bind_near(host, key, pin, now)),
+        }
+    }
+
+    /// An exchange that waited does so no longer. What it asked for goes on.
+    pub fn leave(&self, exchange: ExchangeId) {
+        if let Some(remote) = &self.remote {
+            remote.leave(exchange);
         }
     }
 
@@ -154,30 +139,29 @@ impl Store {
         }
     }
 
-    /// Takes a response to a callout. Says which exchanges it wakes, and with what; some may be over
-    /// by now.
+    /// Takes a response to a callout. Says which exchanges it wakes, and with what.
     pub fn on_call_response(
         &self,
         host: &mut impl Host,
         call: CallId,
         response: &CallResponse,
-    ) -> Vec<(u32, Wake)> {
+    ) -> Vec<(ExchangeId, Wake)> {
         let now = host.now();
         let Some(remote) = &self.remote else { return Vec::new() };
         match remote.on_call_response(host, call, response, now) {
-            Outcome::Looked { key, streams, found } => {
+            Outcome::Looked { key, exchanges, found } => {
                 if let Lookup::Live(pin) = found {
                     self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
                 }
-                streams.into_iter().map(|stream| (stream, Wake::Looked(found))).collect()
+                exchanges.into_iter().map(|exchange| (exchange, Wake::Looked(found))).collect()
             }
-            Outcome::Stored(Opened { key, pin, stream }, binding) => {
+            Outcome::Stored(Opened { key, pin, exchange }, binding) => {
                 let binding = match binding {
                     Binding::Bound => self.bind_near(host, key, pin, now),
                     Binding::Taken => Binding::Taken,
                     Binding::Failed => self.bind_without_remote(host, key, pin, now),
                 };
-                vec![(stream, Wake::Stored(binding))]
+                exchange.map(|exchange| (exchange, Wake::Stored(binding))).into_iter().collect()
             }
             Outcome::Missed(key, pin) => {
                 // Unless it has ended meanwhile.
@@ -227,7 +211,7 @@ impl Store {
         let evicted = self.near.take_evicted();
         (0..evicted).for_each(|_| host.count(Metric::Evicted));
         let lost = evicted > 0 && self.remote.is_none();
-        if lost && !self.told_of_eviction.replace(true) {
+        if lost && !std::mem::replace(&mut *self.told_of_eviction.lock(), true) {
             warn!("live sessions give way to new ones; store.capacity is too small");
         }
     }

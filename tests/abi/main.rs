@@ -1,6 +1,7 @@
 //! The whole filter, SDK included, in a host of the proxy-wasm ABI that runs in this process.
 
 mod host;
+mod packed;
 
 use std::sync::{Arc, Mutex};
 

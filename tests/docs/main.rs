@@ -7,7 +7,7 @@ use kit::bootstrap::{Bootstrap, MODULE};
 use kit::envoy::validate;
 use kit::root;
 use podpin::config::Config;
-use podpin::metrics::Metric;
+use podpin::telemetry::Metric;
 use serde_json::{Value, json};
 
 fn read(file: &str) -> String {

@@ -49,7 +49,9 @@ impl MiniRedis {
             Front::Upstash => ("upstash", "upstash.example", "Bearer secret"),
         };
         assert_eq!((callout.cluster.as_str(), callout.authority.as_str()), (cluster, authority));
-        assert_eq!(callout.authorization.as_ref().unwrap().0, authorization);
+        assert_eq!((callout.method, callout.path.as_str()), ("POST", "/"));
+        let found = callout.headers.iter().find(|(name, _)| *name == "authorization");
+        assert_eq!(found.expect("authorization").1.0, authorization);
         let command: Vec<String> = match self.front {
             Front::Webdis => std::str::from_utf8(&callout.body)
                 .expect("a path")

@@ -11,6 +11,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use podpin::host::{CallResponse, Callout};
+use podpin::http::Reply;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -103,6 +104,15 @@ impl StreamRecord {
 
     pub fn resume(&mut self) {
         assert!(std::mem::take(&mut self.paused), "only what is paused is resumed");
+    }
+
+    /// Answers as the filter wishes.
+    pub fn reply(&mut self, reply: &Reply) {
+        let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+        if let Some(seconds) = reply.retry_after {
+            headers.push(("retry-after".to_owned(), seconds.to_string().into()));
+        }
+        self.reply_with(reply.status, headers, reply.body.clone().into());
     }
 
     pub fn reply_with(&mut self, status: u16, headers: Pairs, body: Vec<u8>) {

@@ -3,33 +3,33 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
 use podpin::filter::Filter;
-use podpin::headers::Headers;
 use podpin::host::{
-    CallId, CallResponse, Callout, Direction, Flow, Host, Note, Overtaken, Refused, SharedData,
-    Version,
+    CallId, CallResponse, Callout, Cause, Direction, ExchangeId, Flow, Host, Note, Overtaken,
+    Refused, SharedData, Source, Version,
 };
-use podpin::metrics::Metric;
-use podpin::pin::Timestamp;
-use podpin::plugin::Plugin;
-use podpin::reply::Reply;
+use podpin::http::{Edit, HeaderMap, status};
+use podpin::session::Timestamp;
+use podpin::telemetry::Metric;
+use podpin::worker::Worker;
 use serde_json::Value;
 
 /// The core in a simulated host.
 pub(crate) struct Sim {
-    plugin: Rc<Plugin>,
+    worker: Arc<Worker>,
     proxy: Rc<RefCell<ProxyRecord>>,
     streams: HashMap<u32, Running>,
     next: u32,
 }
 
 struct Running {
-    filter: Filter<SimHost>,
-    record: Rc<RefCell<StreamRecord>>,
+    filter: Filter,
+    host: SimHost,
 }
 
 /// What the filter sees of it, from one exchange.
@@ -45,10 +45,23 @@ impl Sim {
         self.proxy.borrow_mut()
     }
 
-    fn run(&mut self, stream: u32, callback: impl FnOnce(&mut Filter<SimHost>) -> Flow) -> Step {
-        let running = self.streams.get_mut(&stream).expect("a stream that was begun");
-        let flow = callback(&mut running.filter);
-        running.record.borrow_mut().step_after(flow != Flow::Continue)
+    fn run(
+        &mut self,
+        stream: u32,
+        callback: impl FnOnce(&mut Filter, &mut SimHost) -> Flow,
+    ) -> Step {
+        let Running { filter, host } = self.running(stream);
+        let flow = callback(filter, host);
+        let mut record = host.record.borrow_mut();
+        let paused = flow != Flow::Continue;
+        if let Flow::Reply(reply) = flow {
+            record.reply(&reply);
+        }
+        record.step_after(paused)
+    }
+
+    fn running(&mut self, stream: u32) -> &mut Running {
+        self.streams.get_mut(&stream).expect("a stream that was begun")
     }
 }
 
@@ -57,27 +70,27 @@ impl Engine for Sim {
         let mut host = SimHost::default();
         host.proxy.borrow_mut().milliseconds = 1_750_000_000_000;
         let config = Config::parse(plugin.to_string().as_bytes()).expect("a right configuration");
-        let plugin = Plugin::start(config, &mut host);
-        Self { plugin, proxy: host.proxy, streams: HashMap::new(), next: 0 }
+        let worker = Worker::start(config, &mut host);
+        Self { worker, proxy: host.proxy, streams: HashMap::new(), next: 0 }
     }
 
     fn request(&mut self, headers: Pairs) -> (u32, Step) {
         self.next += 1;
         let record = StreamRecord { request: headers, ..StreamRecord::default() };
         let record = Rc::new(RefCell::new(record));
-        let host = SimHost { proxy: self.proxy.clone(), record: record.clone() };
-        let filter = Filter::new(self.next, self.plugin.clone(), host);
-        self.streams.insert(self.next, Running { filter, record });
+        let host = SimHost { proxy: self.proxy.clone(), record };
+        let filter = Filter::new(ExchangeId(self.next.into()), self.worker.clone());
+        self.streams.insert(self.next, Running { filter, host });
         (self.next, self.run(self.next, Filter::on_request_headers))
     }
 
     fn request_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
-        self.streams[&stream].record.borrow_mut().body = bytes.to_vec();
-        self.run(stream, |filter| filter.on_request_body(bytes.len()))
+        self.streams[&stream].host.record.borrow_mut().body = bytes.to_vec();
+        self.run(stream, |filter, host| filter.on_request_body(host, bytes.len()))
     }
 
     fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
-        let mut record = self.streams[&stream].record.borrow_mut();
+        let mut record = self.streams[&stream].host.record.borrow_mut();
         record.response = headers;
         record.address = Some(address.to_owned());
         drop(record);
@@ -85,16 +98,16 @@ impl Engine for Sim {
     }
 
     fn response_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
-        self.streams[&stream].record.borrow_mut().body = bytes.to_vec();
-        self.run(stream, |filter| filter.on_response_body(bytes.len()))
+        self.streams[&stream].host.record.borrow_mut().body = bytes.to_vec();
+        self.run(stream, |filter, host| filter.on_response_body(host, bytes.len()))
     }
 
     fn end(&mut self, stream: u32) {
-        self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_end();
+        self.running(stream).filter.on_end();
     }
 
     fn step(&mut self, stream: u32) -> Step {
-        self.streams[&stream].record.borrow_mut().step()
+        self.streams[&stream].host.record.borrow_mut().step()
     }
 
     fn calls(&mut self) -> Vec<(u32, Callout)> {
@@ -103,13 +116,21 @@ impl Engine for Sim {
 
     fn respond_to_call(&mut self, call: u32, response: CallResponse) {
         let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
-        for (stream, wake) in self.plugin.on_call_response(&mut root, CallId(call), &response) {
-            self.streams.get_mut(&stream).expect("a stream that was begun").filter.on_wake(wake);
+        let wakes = self.worker.on_call_response(&mut root, CallId(call.into()), &response);
+        for (ExchangeId(stream), wake) in wakes {
+            let Running { filter, host } = self.running(stream as u32);
+            let flow = filter.on_wake(host, wake);
+            let mut record = host.record.borrow_mut();
+            match flow {
+                Some((_, Flow::Continue)) => record.resume(),
+                Some((_, Flow::Reply(reply))) => record.reply(&reply),
+                Some((_, Flow::Wait)) | None => {}
+            }
         }
     }
 
     fn record(&self, stream: u32) -> StreamRecord {
-        self.streams[&stream].record.borrow().clone()
+        self.streams[&stream].host.record.borrow().clone()
     }
 
     fn proxy(&self) -> ProxyRecord {
@@ -118,7 +139,7 @@ impl Engine for Sim {
 
     fn advance(&mut self, time: Duration) {
         self.proxy.borrow_mut().milliseconds += time.as_millis() as u64;
-        self.plugin.tick(&mut SimHost { proxy: self.proxy.clone(), ..SimHost::default() });
+        self.worker.tick(&mut SimHost { proxy: self.proxy.clone(), ..SimHost::default() });
     }
 }
 
@@ -143,40 +164,43 @@ impl SharedData for SimHost {
 }
 
 impl Host for SimHost {
-    fn request_headers(&self) -> Headers {
-        self.record.borrow().request.iter().map(|(name, value)| (name, value)).collect()
+    type Headers<'a> = Pairs;
+
+    fn request_headers(&self) -> Pairs {
+        self.record.borrow().request.clone()
     }
 
-    fn response_headers(&self) -> Headers {
-        self.record.borrow().response.iter().map(|(name, value)| (name, value)).collect()
+    fn response_headers(&self) -> Pairs {
+        self.record.borrow().response.clone()
     }
 
     fn response_status(&self) -> u16 {
-        let headers = self.response_headers();
-        let status = headers.get(":status").expect("a response has a status");
-        std::str::from_utf8(status).unwrap().parse().unwrap()
+        status(self.response_headers().get(":status").expect("a response has a status"))
     }
 
     fn body(&self, _: Direction, size: usize) -> Vec<u8> {
-        let body = self.record.borrow().body.clone();
-        assert_eq!(body.len(), size);
-        body
+        let body = &self.record.borrow().body;
+        body[..size.min(body.len())].to_vec()
     }
 
-    fn set_request_header(&mut self, name: &str, value: &[u8]) {
-        self.remove_request_header(name);
-        self.record.borrow_mut().request.push((name.to_owned(), value.to_vec()));
-    }
-
-    fn remove_request_header(&mut self, name: &str) {
-        self.record.borrow_mut().request.retain(|(other, _)| other != name);
-    }
-
-    fn set_filter_state(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        if self.proxy.borrow().refuses_filter_state {
-            return Err(Refused);
+    fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused> {
+        let mut record = self.record.borrow_mut();
+        if let Edit::FilterState(key, value) = edit {
+            if self.proxy.borrow().refuses_filter_state {
+                return Err(Refused);
+            }
+            record.filter_state.insert((*key).to_owned(), value.clone());
+            return Ok(());
         }
-        self.record.borrow_mut().filter_state.insert(key.to_owned(), value.to_owned());
+        let pairs = match direction {
+            Direction::Request => &mut record.request,
+            Direction::Response => &mut record.response,
+        };
+        let (Edit::Set(name, _) | Edit::Remove(name)) = edit else { return Ok(()) };
+        pairs.retain(|(other, _)| other != name);
+        if let Edit::Set(name, value) = edit {
+            pairs.push((name.to_string(), value.clone()));
+        }
         Ok(())
     }
 
@@ -185,27 +209,18 @@ impl Host for SimHost {
         self.record.borrow_mut().filter_state.insert(key, value.to_owned());
     }
 
-    fn reply(&mut self, reply: &Reply) {
-        let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
-        if let Some(seconds) = reply.retry_after {
-            headers.push(("retry-after".to_owned(), seconds.to_string().into()));
-        }
-        self.record.borrow_mut().reply_with(reply.status, headers, reply.body.clone().into());
-    }
-
-    fn resume(&mut self, _: Direction) {
-        self.record.borrow_mut().resume();
-    }
-
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
-        self.proxy.borrow_mut().call(callout).map(CallId).ok_or(Refused)
+        self.proxy.borrow_mut().call(callout).map(|call| CallId(call.into())).ok_or(Refused)
     }
 
-    fn response_is_of_pod(&self) -> bool {
-        self.record.borrow().address.is_some()
+    fn response_source(&self) -> Source {
+        match self.record.borrow().address {
+            Some(_) => Source::Pod,
+            None => Source::Proxy(Cause::Other),
+        }
     }
 
-    fn pod_address(&self) -> Option<Vec<u8>> {
+    fn upstream_address(&self) -> Option<Vec<u8>> {
         self.record.borrow().address.clone().map(String::into_bytes)
     }
 

@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::pin::{Lifetime, Pin, Timestamp};
-use crate::session::SessionKey;
-use crate::store::record;
-use crate::workload::StatefulSet;
+use super::record;
+use crate::pods::StatefulSet;
+use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
 
 /// Writes commands for the pins of one workload.
 #[derive(Debug)]
 pub(super) struct Commands {
     key_prefix: String,
-    workload: StatefulSet,
+    set: StatefulSet,
     lifetime: Lifetime,
 }
 
 impl Commands {
-    pub(super) fn new(key_prefix: String, config: &Config) -> Self {
-        Self { key_prefix, workload: config.workload.clone(), lifetime: config.lifetime }
+    pub(super) fn new(key_prefix: String, set: StatefulSet, lifetime: Lifetime) -> Self {
+        Self { key_prefix, set, lifetime }
     }
 
     /// Reads a pin and keeps it from idling out, at once (Redis 6.2).
@@ -34,7 +32,7 @@ impl Commands {
 
     /// Writes a pin down, unless there is one.
     pub(super) fn set(&self, key: &SessionKey, pin: &Pin, now: Timestamp) -> Vec<String> {
-        let value = record::encode(pin, &self.workload);
+        let value = record::encode(pin, &self.set);
         let time_to_live = self.time_to_live(pin.bound_at, pin.used_at, now);
         vec!["SET".into(), self.name(key), value, "EX".into(), time_to_live, "NX".into()]
     }

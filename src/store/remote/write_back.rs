@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::pin::{Pin, Timestamp};
-use crate::session::SessionKey;
-use crate::store::breaker::Breaker;
+use super::breaker::Breaker;
+use crate::session::{Pin, SessionKey, Timestamp};
 
 /// So many are done at a time, lest they crowd out what exchanges wait for.
 const AT_ONCE: usize = 32;

@@ -10,12 +10,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::pin::{Pin, Timestamp};
-use crate::session::SessionKey;
-use crate::workload::Ordinal;
+use crate::pods::Ordinal;
+use crate::session::{Pin, Place, SessionKey, Timestamp};
 
 /// How many entries a bucket holds.
-pub const ENTRIES: usize = 8;
+pub(super) const ENTRIES: usize = 8;
 
 const FORMAT: u8 = 1;
 const ENTRY: usize = 16 + 4 + 1 + 16 + 2 + 8 + 8;
@@ -90,10 +89,14 @@ pub(super) struct Entry {
 
 impl Entry {
     fn encode(&self, bytes: &mut Vec<u8>) {
-        let Pin { ordinal, incarnation, bound_at, used_at } = &self.pin;
+        let Pin { place, incarnation, bound_at, used_at } = &self.pin;
+        let (ordinal, address) = match place {
+            Place::Pod(Ordinal(ordinal)) => (*ordinal, *incarnation),
+            Place::Endpoint(address) => (u32::MAX, Some(*address)),
+        };
         bytes.extend_from_slice(self.key.bytes());
-        bytes.extend_from_slice(&ordinal.0.to_be_bytes());
-        let (kind, ip, port) = match incarnation {
+        bytes.extend_from_slice(&ordinal.to_be_bytes());
+        let (kind, ip, port) = match address {
             None => (0, [0; 16], 0),
             Some(SocketAddr::V4(v4)) => {
                 let [a, b, c, d] = v4.ip().octets();
@@ -124,7 +127,7 @@ impl Entry {
         Some(Self {
             key: SessionKey::from_bytes(*key),
             pin: Pin {
-                ordinal: Ordinal(u32::from_be_bytes(*ordinal)),
+                place: Place::Pod(Ordinal(u32::from_be_bytes(*ordinal))),
                 incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
                 bound_at: Timestamp(u64::from_be_bytes(*bound_at)),
                 used_at: Timestamp(u64::from_be_bytes(*used_at)),
@@ -149,7 +152,7 @@ mod tests {
             Entry {
                 key: SessionKey::from_bytes(key),
                 pin: Pin {
-                    ordinal: Ordinal(ordinal),
+                    place: Place::Pod(Ordinal(ordinal)),
                     incarnation: incarnation.map(SocketAddr::from),
                     bound_at: Timestamp(bound_at),
                     used_at: Timestamp(used_at),

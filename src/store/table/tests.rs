@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::Overtaken;
-use crate::workload::Ordinal;
+use crate::pods::Ordinal;
+use crate::session::Place;
 
 const LIFETIME: Lifetime =
     Lifetime { idle_timeout: Duration::from_secs(100), max_age: Duration::from_secs(1000) };
@@ -72,7 +73,7 @@ fn seconds(seconds: u64) -> Timestamp {
 }
 
 fn pin(ordinal: u32, now: Timestamp) -> Pin {
-    Pin { ordinal: Ordinal(ordinal), incarnation: None, bound_at: now, used_at: now }
+    Pin { place: Place::Pod(Ordinal(ordinal)), incarnation: None, bound_at: now, used_at: now }
 }
 
 #[test]

@@ -10,8 +10,9 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, Strea
 
 use super::{Phase, ROOT, WORKER, Worker};
 use kit::model::{Pairs, StreamRecord};
-use podpin::headers::Headers;
 use podpin::host::{Callout, Secret};
+use podpin::http::HeaderMap;
+use podpin_filter::packed::Packed;
 
 type Bytes = *const u8;
 
@@ -89,17 +90,24 @@ unsafe extern "C" fn proxy_http_call(
     timeout: u32,
     call: *mut u32,
 ) -> Status {
-    let headers = Headers::packed(unsafe { bytes(headers, headers_size) }.to_vec());
+    let headers = Packed::new(unsafe { bytes(headers, headers_size) }.to_vec());
     let header = |name| {
         headers.get(name).map(|value| String::from_utf8(value.to_vec()).expect("a header value"))
     };
-    assert_eq!(header(":method").as_deref(), Some("POST"));
-    assert_eq!(header(":path").as_deref(), Some("/"));
     assert!(timeout > 0, "Envoy would wait for ever");
     let callout = Callout {
         cluster: unsafe { text(cluster, cluster_size) },
+        method: match header(":method").as_deref() {
+            Some("POST") => "POST",
+            Some("DELETE") => "DELETE",
+            method => panic!("{method:?}"),
+        },
+        path: header(":path").expect("Envoy wants a path"),
         authority: header(":authority").expect("Envoy wants an authority"),
-        authorization: header("authorization").map(Secret),
+        headers: ["content-type", "authorization", "mcp-session-id"]
+            .into_iter()
+            .filter_map(|name| Some((name, Secret(header(name)?))))
+            .collect(),
         body: unsafe { bytes(body, body_size) }.to_vec(),
         timeout: Duration::from_millis(timeout.into()),
     };
@@ -184,9 +192,9 @@ unsafe extern "C" fn proxy_get_header_map_pairs(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
-    let block = on_map(map, |pairs| pairs.iter().map(|(n, v)| (n, v)).collect::<Headers>());
+    let block = on_map(map, |pairs| pairs.iter().collect::<Packed>());
     match block {
-        Ok(headers) => unsafe { give(headers.as_packed(), data, size) },
+        Ok(headers) => unsafe { give(headers.block(), data, size) },
         Err(status) => status,
     }
 }
@@ -210,7 +218,7 @@ unsafe extern "C" fn proxy_get_header_map_value(
         };
     }
     let find = |pairs: &mut Pairs| {
-        let found = pairs.iter().find(|(name, _)| *name == key);
+        let found = pairs.as_slice().iter().find(|(name, _)| *name == key);
         found.map(|(_, value)| value.clone())
     };
     match on_map(map, find) {
@@ -325,7 +333,7 @@ unsafe extern "C" fn proxy_send_local_response(
     _: i32,
 ) -> Status {
     let (body, headers) = unsafe { (bytes(body, body_size), bytes(headers, headers_size)) };
-    let headers = Headers::packed(headers.to_vec());
+    let headers = Packed::new(headers.to_vec());
     let pairs = headers.iter().map(|(name, value)| {
         (String::from_utf8(name.to_vec()).expect("a header name"), value.to_vec())
     });

@@ -1,6 +1,6 @@
 //! Every counter, by name.
 
-use crate::decision::Decision;
+use super::Decision;
 
 /// A counter of events since the proxy started. Envoy shows it as `wasmcustom.<name>`, and to
 /// Prometheus as `<name>`.

@@ -11,13 +11,18 @@
 //! Nothing here reads or writes: a [`Verdict`] says what is to be done, and the next [`Event`]
 //! says what came of it.
 
-use crate::decision::Decision;
+mod intent;
+mod verdict;
+
+use crate::host::Source;
+use crate::http::Reply;
 use crate::message::{Media, Opens, RequestPeek, ResponsePeek};
-use crate::reply::Reply;
-use crate::request::{Intent, Method};
-use crate::session::{BadId, SessionKey};
+use crate::session::{BadId, Pin, Place, SessionKey};
 use crate::store::{Binding, Lookup};
-use crate::workload::Ordinal;
+use crate::telemetry::Decision;
+
+pub use intent::{Intent, Method};
+pub use verdict::{Act, Effect, Verdict};
 
 /// Where one exchange stands.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +32,10 @@ pub enum Exchange {
     Fresh,
     /// It may open a session and waits for a pod to be picked.
     Placing,
-    /// It went to `pod` without a session id.
+    /// It went to `place` without a session id.
     Opening {
         /// Where it went.
-        pod: Ordinal,
+        place: Place,
         /// Whether it is an `initialize`.
         request: RequestPeek,
     },
@@ -41,10 +46,12 @@ pub enum Exchange {
         /// By which method.
         method: Method,
     },
-    /// It went to the pod of its session.
+    /// It went where its session lives.
     Steered {
         /// Which session.
         key: SessionKey,
+        /// Where that lives, and since when.
+        pin: Pin,
         /// By which method.
         method: Method,
     },
@@ -72,7 +79,7 @@ pub enum Event<'a> {
     /// The request's headers came.
     Asked(Intent),
     /// A pod was picked for a new session.
-    Placed(Ordinal),
+    Placed(Place),
     /// The session was looked up.
     Looked(Lookup),
     /// The proxy cannot send the request to the pod.
@@ -92,8 +99,8 @@ pub enum Event<'a> {
 pub struct ResponseHead {
     /// The HTTP status.
     pub status: u16,
-    /// It came from a pod, not from the proxy itself. Asked only of a 404; else true.
-    pub by_pod: bool,
+    /// Where it came from. Asked only of a 404; else [`Source::Pod`].
+    pub source: Source,
     /// The session that it names.
     pub session: Option<Result<SessionKey, BadId>>,
     /// How to read its body.
@@ -106,36 +113,6 @@ impl ResponseHead {
     }
 }
 
-/// What is to be done, and what is to be said about it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Verdict {
-    /// What is to be done.
-    pub act: Act,
-    /// The session that it is about.
-    pub session: Option<SessionKey>,
-    /// Its pin is to be dropped.
-    pub forget: bool,
-    /// The decision that was reached, if one was.
-    pub decision: Option<Decision>,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Act {
-    /// Pick a pod; then [`Event::Placed`].
-    Place,
-    /// Look the session up; then [`Event::Looked`].
-    Look(SessionKey),
-    /// Send the request to a pod; then [`Event::SteeringRefused`] if that cannot be.
-    Steer(Ordinal),
-    /// Bind the session to the pod that answered; then [`Event::Stored`].
-    Bind(SessionKey, Ordinal),
-    /// Let the message go on as it is.
-    Pass,
-    /// Answer in place of the pod.
-    Reply(Reply),
-}
-
 // === impl Exchange ===
 
 impl Exchange {
@@ -143,9 +120,9 @@ impl Exchange {
     pub fn on(self, event: Event<'_>) -> (Self, Verdict) {
         match (self, event) {
             (Self::Fresh, Event::Asked(intent)) => Self::asked(intent),
-            (Self::Placing, Event::Placed(pod)) => (
-                Self::Opening { pod, request: RequestPeek::default() },
-                Verdict::because(Decision::Placed, Act::Steer(pod)),
+            (Self::Placing, Event::Placed(place)) => (
+                Self::Opening { place, request: RequestPeek::default() },
+                Verdict::because(Decision::Placed, Act::Steer(place)),
             ),
             (Self::Looking { key, method }, Event::Looked(found)) => {
                 Self::looked(key, method, found)
@@ -154,14 +131,14 @@ impl Exchange {
                 let reply = Act::Reply(Reply::unavailable());
                 (Self::Over, Verdict::because(Decision::SteeringRefused, reply))
             }
-            (Self::Opening { pod, mut request }, Event::RequestBody(bytes)) => {
+            (Self::Opening { place, mut request }, Event::RequestBody(bytes)) => {
                 request.read(bytes);
-                (Self::Opening { pod, request }, Verdict::pass())
+                (Self::Opening { place, request }, Verdict::pass())
             }
-            (Self::Opening { pod, request }, Event::ResponseHeaders(response)) => {
-                Self::opened(pod, request.opens(), response)
+            (Self::Opening { place, request }, Event::ResponseHeaders(response)) => {
+                Self::opened(place, request.opens(), response)
             }
-            (Self::Steered { key, method }, Event::ResponseHeaders(response)) => {
+            (Self::Steered { key, method, .. }, Event::ResponseHeaders(response)) => {
                 Self::answered(key, method, response)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
@@ -172,7 +149,10 @@ impl Exchange {
             (Self::Bound { key, mut response }, Event::ResponseBody(bytes)) => {
                 response.read(bytes);
                 match response.is_error() {
-                    true => (Self::Over, Verdict::pass().to(Decision::Undone, key).forgetting()),
+                    true => {
+                        let undone = Verdict::pass().about(key, Decision::Undone);
+                        (Self::Over, undone.causing(Effect::Unbind(key)))
+                    }
                     false => (Self::Bound { key, response }, Verdict::pass()),
                 }
             }
@@ -220,7 +200,7 @@ impl Exchange {
     fn looked(key: SessionKey, method: Method, found: Lookup) -> (Self, Verdict) {
         let (state, act, decision) = match found {
             Lookup::Live(pin) => {
-                (Self::Steered { key, method }, Act::Steer(pin.ordinal), Decision::Steered)
+                (Self::Steered { key, pin, method }, Act::Steer(pin.place), Decision::Steered)
             }
             Lookup::Expired => {
                 (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Expired)
@@ -230,17 +210,17 @@ impl Exchange {
             }
             Lookup::Failed => (Self::Over, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
         };
-        (state, Verdict::next(act).to(decision, key))
+        (state, Verdict::next(act).about(key, decision))
     }
 
     /// Only a success that names a session opens one. A failure may carry a fresh id that no
     /// session has, and so may the response to another method.
-    fn opened(pod: Ordinal, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
+    fn opened(place: Place, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
         let opened = response.succeeded() && opens != Opens::No;
         match response.session.filter(|_| opened) {
             Some(Ok(key)) => {
                 let media = response.media;
-                (Self::Binding { key, media }, Verdict::next(Act::Bind(key, pod)))
+                (Self::Binding { key, media }, Verdict::next(Act::Bind(key, place)))
             }
             Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
             None => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
@@ -250,56 +230,32 @@ impl Exchange {
     fn answered(key: SessionKey, method: Method, response: ResponseHead) -> (Self, Verdict) {
         let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
-            (Method::Post | Method::Delete, 404) if response.by_pod => {
+            (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {
                 Verdict::next(Act::Reply(Reply::session_not_found()))
-                    .to(Decision::Lost, key)
-                    .forgetting()
+                    .about(key, Decision::Lost)
+                    .causing(Effect::Unbind(key))
             }
             (Method::Post | Method::Other, _) => Verdict::pass(),
             (Method::Delete, _) if response.succeeded() => {
-                Verdict::pass().to(Decision::Ended, key).forgetting()
+                Verdict::pass().about(key, Decision::Ended).causing(Effect::Unbind(key))
             }
-            (Method::Delete, _) => Verdict::pass().to(Decision::EndRefused, key),
+            (Method::Delete, _) => Verdict::pass().about(key, Decision::EndRefused),
         };
         (Self::Over, verdict)
     }
 
     fn stored(key: SessionKey, media: Media, binding: Binding) -> (Self, Verdict) {
         let refuse = |decision| {
-            (Self::Over, Verdict::next(Act::Reply(Reply::unavailable())).to(decision, key))
+            (Self::Over, Verdict::next(Act::Reply(Reply::unavailable())).about(key, decision))
         };
         match binding {
             Binding::Bound => (
                 Self::Bound { key, response: ResponsePeek::into(media) },
-                Verdict::pass().to(Decision::Bound, key),
+                Verdict::pass().about(key, Decision::Bound),
             ),
             Binding::Taken => refuse(Decision::IdTaken),
             Binding::Failed => refuse(Decision::StoreFailed),
         }
-    }
-}
-
-// === impl Verdict ===
-
-impl Verdict {
-    fn next(act: Act) -> Self {
-        Self { act, session: None, forget: false, decision: None }
-    }
-
-    fn pass() -> Self {
-        Self::next(Act::Pass)
-    }
-
-    fn because(decision: Decision, act: Act) -> Self {
-        Self { decision: Some(decision), ..Self::next(act) }
-    }
-
-    fn to(self, decision: Decision, session: SessionKey) -> Self {
-        Self { decision: Some(decision), session: Some(session), ..self }
-    }
-
-    fn forgetting(self) -> Self {
-        Self { forget: true, ..self }
     }
 }
 

@@ -1,47 +1,47 @@
-//! The filter as configured for one workload, on one worker thread: what its exchanges share.
+//! What the exchanges of one worker thread share: a configuration at work. Threads may also share it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::warn;
 
 use crate::config::Config;
-use crate::host::{CallId, CallResponse, Host};
-use crate::pin::Timestamp;
-use crate::session::SessionKey;
+use crate::host::{CallId, CallResponse, ExchangeId, Host};
+use crate::lock::Lock;
+use crate::session::{SessionKey, Timestamp};
 use crate::store::{Store, Wake};
 
 /// One configuration at work.
 #[derive(Debug)]
-pub struct Plugin {
+pub struct Worker {
     pub(crate) config: Config,
     pub(crate) store: Store,
     /// Exchanges that went to the pod of their session and are not over: the session of each, and
     /// when it was last noted as in use.
-    running: RefCell<BTreeMap<u32, (SessionKey, Timestamp)>>,
+    running: Lock<BTreeMap<ExchangeId, (SessionKey, Timestamp)>>,
     /// Where among them the next tick begins.
-    next_running: Cell<u32>,
+    next_running: Lock<ExchangeId>,
     /// The time of the last tick: a clock that costs nothing to read.
-    ticked: Cell<Timestamp>,
+    ticked: Lock<Timestamp>,
 }
 
-// === impl Plugin ===
+// === impl Worker ===
 
-impl Plugin {
+impl Worker {
     /// Begins to serve a workload.
-    pub fn start(config: Config, host: &mut impl Host) -> Rc<Self> {
+    pub fn start(config: Config, host: &mut impl Host) -> Arc<Self> {
         for key in &config.without_effect {
             warn!("{key} has no effect in this version");
         }
-        let store = Store::open(&config, host);
-        let ticked = Cell::new(host.now());
-        Rc::new(Self {
+        let set = config.steering.stateful_set().clone();
+        let store = Store::open(&config.store, &config.scope, config.lifetime, set, host);
+        let ticked = Lock::new(host.now());
+        Arc::new(Self {
             config,
             store,
-            running: RefCell::default(),
-            next_running: Cell::new(0),
+            running: Lock::default(),
+            next_running: Lock::new(ExchangeId(0)),
             ticked,
         })
     }
@@ -53,11 +53,11 @@ impl Plugin {
         host: &mut impl Host,
         call: CallId,
         response: &CallResponse,
-    ) -> Vec<(u32, Wake)> {
+    ) -> Vec<(ExchangeId, Wake)> {
         self.store.on_call_response(host, call, response)
     }
 
-    /// How often [`Plugin::tick`] is to be called.
+    /// How often [`Worker::tick`] is to be called.
     pub fn tick_period(&self) -> Duration {
         (self.config.lifetime.idle_timeout / 20).min(Duration::from_secs(1))
     }
@@ -69,7 +69,7 @@ impl Plugin {
         let now = host.now();
         self.ticked.set(now);
         let lifetime = &self.config.lifetime;
-        let mut running = self.running.borrow_mut();
+        let mut running = self.running.lock();
         let mut due = running
             .range_mut(self.next_running.get()..)
             .filter(|(_, (_, noted))| lifetime.wants_refresh(*noted, now));
@@ -77,17 +77,29 @@ impl Plugin {
             *noted = now;
             self.store.touch(host, *key, now);
         }
-        self.next_running.set(due.next().map_or(0, |(id, _)| *id));
+        self.next_running.set(due.next().map_or(ExchangeId(0), |(id, _)| *id));
         self.store.catch_up(host, now);
     }
 
     /// Keeps a session from idling out until the exchange `id` is over.
-    pub(crate) fn runs(&self, id: u32, key: SessionKey) {
-        self.running.borrow_mut().insert(id, (key, self.ticked.get()));
+    pub(crate) fn runs(&self, id: ExchangeId, key: SessionKey) {
+        self.running.lock().insert(id, (key, self.ticked.get()));
     }
 
     /// The exchange `id` no longer keeps its session from idling out.
-    pub(crate) fn rests(&self, id: u32) {
-        self.running.borrow_mut().remove(&id);
+    pub(crate) fn rests(&self, id: ExchangeId) {
+        self.running.lock().remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Worker;
+
+    /// A proxy whose threads share one configuration may share one of these.
+    #[test]
+    fn threads_may_share_a_worker() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Worker>();
     }
 }

@@ -1,6 +1,6 @@
 //! Which pod a new session gets.
 
-use crate::workload::Ordinal;
+use super::Ordinal;
 
 /// The ordinals that take new sessions, each as likely as any other.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -16,15 +16,12 @@
 
 mod bucket;
 
-use std::cell::Cell;
-
+use super::outcome::Lookup;
 use crate::host::{SharedData, Version};
-use crate::pin::{Lifetime, Pin, Timestamp};
-use crate::session::{Scope, SessionKey};
-use crate::store::Lookup;
+use crate::lock::Lock;
+use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 
-pub use bucket::ENTRIES;
-use bucket::{Bucket, Entry};
+use bucket::{Bucket, ENTRIES, Entry};
 
 /// A bucket with this many entries lets others spill into their second one.
 const NEARLY_FULL: usize = 6;
@@ -43,16 +40,16 @@ const SIZES: usize = 4;
 
 /// The table of one scope.
 #[derive(Debug)]
-pub struct Table {
+pub(super) struct Table {
     prefix: String,
     size: u32,
     lifetime: Lifetime,
-    evicted: Cell<usize>,
+    evicted: Lock<usize>,
 }
 
 /// How an attempt to put an entry into the table ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Put {
+pub(super) enum Put {
     /// It is there.
     Done,
     /// Its id belongs to a live session on another pod, which keeps it.
@@ -75,22 +72,22 @@ struct Spot {
 
 impl Table {
     /// A table of the sessions of `scope`. `capacity` is rounded up to a multiple of [`ENTRIES`].
-    pub fn new(scope: &Scope, capacity: u32, lifetime: Lifetime) -> Self {
+    pub(super) fn new(scope: &Scope, capacity: u32, lifetime: Lifetime) -> Self {
         Self {
             prefix: format!("podpin/{}/", scope.own_key()),
             size: capacity.div_ceil(ENTRIES as u32).max(1),
             lifetime,
-            evicted: Cell::new(0),
+            evicted: Lock::new(0),
         }
     }
 
     /// How many live sessions gave way to others since this was last asked.
-    pub fn take_evicted(&self) -> usize {
-        self.evicted.take()
+    pub(super) fn take_evicted(&self) -> usize {
+        std::mem::take(&mut *self.evicted.lock())
     }
 
     /// Adds this table's size to those in use. To be called once, before anything else.
-    pub fn open(&self, data: &mut impl SharedData) {
+    pub(super) fn open(&self, data: &mut impl SharedData) {
         let name = self.sizes_name();
         for _ in 0..ATTEMPTS {
             let found = data.shared(&name);
@@ -109,7 +106,12 @@ impl Table {
     }
 
     /// Finds a session and notes its use.
-    pub fn look(&self, data: &mut impl SharedData, key: &SessionKey, now: Timestamp) -> Lookup {
+    pub(super) fn look(
+        &self,
+        data: &mut impl SharedData,
+        key: &SessionKey,
+        now: Timestamp,
+    ) -> Lookup {
         match self.locate(data, self.size, key) {
             None => self.look_elsewhere(data, key, now),
             Some(spot) if !self.lifetime.covers(&spot.pin, now) => {
@@ -127,13 +129,13 @@ impl Table {
     }
 
     /// Whether a session lives here. That is no use of it.
-    pub fn holds(&self, data: &impl SharedData, key: &SessionKey, now: Timestamp) -> bool {
+    pub(super) fn holds(&self, data: &impl SharedData, key: &SessionKey, now: Timestamp) -> bool {
         let spot = self.locate(data, self.size, key);
         spot.is_some_and(|spot| self.lifetime.covers(&spot.pin, now))
     }
 
     /// Binds a session that was just opened.
-    pub fn bind(
+    pub(super) fn bind(
         &self,
         data: &mut impl SharedData,
         key: SessionKey,
@@ -141,7 +143,7 @@ impl Table {
         now: Timestamp,
     ) -> Put {
         match self.look(data, &key, now) {
-            Lookup::Live(other) if other.ordinal != pin.ordinal => return Put::Taken,
+            Lookup::Live(other) if other.place != pin.place => return Put::Taken,
             // The same pod gave the same id out again; whatever it stood for is over.
             Lookup::Live(_) => self.unbind(data, &key),
             _ => {}
@@ -150,7 +152,7 @@ impl Table {
     }
 
     /// Forgets a session.
-    pub fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
+    pub(super) fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
         for size in [vec![self.size], self.other_sizes(data)].concat() {
             if let Some(spot) = self.locate(data, size, key) {
                 remove_if(data, spot, key, |_| true);
@@ -221,7 +223,8 @@ impl Table {
         };
         match inserted {
             Ok(Some((put, evicted))) => {
-                self.evicted.set(self.evicted.get().saturating_add(evicted));
+                let mut all = self.evicted.lock();
+                *all = all.saturating_add(evicted);
                 put
             }
             Ok(None) | Err(Contended) => Put::Contended,
@@ -283,9 +286,7 @@ impl Table {
 /// Adds an entry, or says that its id is taken; and how many gave way.
 fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<(Put, usize)>> {
     match bucket.remove(&entry.key) {
-        Some(other) if other.pin.ordinal != entry.pin.ordinal => {
-            Change::Drop(Some((Put::Taken, 0)))
-        }
+        Some(other) if other.pin.place != entry.pin.place => Change::Drop(Some((Put::Taken, 0))),
         _ => Change::Write(Some((Put::Done, bucket.push_front(entry)))),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pin::Timestamp;
+use crate::session::Timestamp;
 
 /// So many failures in a row open it.
 const FAILURES: u32 = 3;

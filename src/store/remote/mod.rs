@@ -4,25 +4,29 @@
 //! written back: nobody waits for it, and what fails takes another turn. Each kind pauses by
 //! itself: what fails for one, the store may well do for the other.
 
+mod breaker;
 mod commands;
+mod dialect;
+mod record;
 mod write_back;
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use log::{info, warn};
 
-use super::breaker::Breaker;
-use super::redis::{Fault, Reply};
-use super::{Binding, Lookup, record};
-use crate::config::{Config, RedisConfig};
-use crate::host::{CallId, CallResponse, Callout, Host, Refused};
-use crate::metrics::Metric;
-use crate::pin::{Lifetime, Pin, Timestamp};
-use crate::session::SessionKey;
-use crate::workload::StatefulSet;
+use super::outcome::{Binding, Lookup};
+use super::settings::RedisConfig;
+use crate::host::{CallId, CallResponse, Callout, ExchangeId, Host, Refused, Secret};
+use crate::lock::Lock;
+use crate::pods::StatefulSet;
+use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
+use crate::telemetry::Metric;
+
+use breaker::Breaker;
 use commands::Commands;
+pub use dialect::Dialect;
+use dialect::{Fault, Reply};
 use write_back::{Write, WriteBack};
 
 /// What is wrong with the store is told to the log at most so often.
@@ -33,17 +37,17 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Remote {
     redis: RedisConfig,
     commands: Commands,
-    workload: StatefulSet,
+    set: StatefulSet,
     lifetime: Lifetime,
-    breaker: RefCell<Breaker>,
-    calls: RefCell<BTreeMap<CallId, Purpose>>,
+    breaker: Lock<Breaker>,
+    calls: Lock<BTreeMap<CallId, Purpose>>,
     /// The exchanges that wait for each look-up.
-    waiting: RefCell<BTreeMap<SessionKey, Vec<u32>>>,
-    write_back: RefCell<WriteBack>,
+    waiting: Lock<BTreeMap<SessionKey, Vec<ExchangeId>>>,
+    write_back: Lock<WriteBack>,
     /// When the log was last told what is wrong.
-    told_at: Cell<Timestamp>,
+    told_at: Lock<Timestamp>,
     /// It was told that the store fails, and not yet that it answers again.
-    told: Cell<bool>,
+    told: Lock<bool>,
 }
 
 /// Why a call was made.
@@ -69,13 +73,14 @@ enum Question {
 pub(super) struct Opened {
     pub(super) key: SessionKey,
     pub(super) pin: Pin,
-    pub(super) stream: u32,
+    /// Who waits for it; nobody if the client has left.
+    pub(super) exchange: Option<ExchangeId>,
 }
 
 /// What came of a call.
 pub(super) enum Outcome {
     /// A session was looked up for these exchanges.
-    Looked { key: SessionKey, streams: Vec<u32>, found: Lookup },
+    Looked { key: SessionKey, exchanges: Vec<ExchangeId>, found: Lookup },
     /// A session was to be bound.
     Stored(Opened, Binding),
     /// The store does not have a session that is in use.
@@ -87,18 +92,18 @@ pub(super) enum Outcome {
 // === impl Remote ===
 
 impl Remote {
-    pub(super) fn new(redis: RedisConfig, config: &Config) -> Self {
+    pub(super) fn new(redis: RedisConfig, set: StatefulSet, lifetime: Lifetime) -> Self {
         Self {
-            commands: Commands::new(redis.key_prefix.clone(), config),
+            commands: Commands::new(redis.key_prefix.clone(), set.clone(), lifetime),
             redis,
-            workload: config.workload.clone(),
-            lifetime: config.lifetime,
-            breaker: RefCell::default(),
-            calls: RefCell::default(),
-            waiting: RefCell::default(),
-            write_back: RefCell::default(),
-            told_at: Cell::default(),
-            told: Cell::default(),
+            set,
+            lifetime,
+            breaker: Lock::default(),
+            calls: Lock::default(),
+            waiting: Lock::default(),
+            write_back: Lock::default(),
+            told_at: Lock::default(),
+            told: Lock::default(),
         }
     }
 
@@ -106,18 +111,18 @@ impl Remote {
     pub(super) fn look(
         &self,
         host: &mut impl Host,
-        stream: u32,
+        exchange: ExchangeId,
         key: SessionKey,
         now: Timestamp,
     ) -> bool {
-        if let Some(streams) = self.waiting.borrow_mut().get_mut(&key) {
-            streams.push(stream);
+        if let Some(exchanges) = self.waiting.lock().get_mut(&key) {
+            exchanges.push(exchange);
             return true;
         }
         let asked = self.ask(host, Question::Look(key), &self.commands.look(&key), now);
         if asked {
             host.count(Metric::StoreAsked);
-            self.waiting.borrow_mut().insert(key, vec![stream]);
+            self.waiting.lock().insert(key, vec![exchange]);
         }
         asked
     }
@@ -125,9 +130,23 @@ impl Remote {
     /// Writes a new session down, unless there is one of its id. False if that cannot be done now.
     pub(super) fn bind(&self, host: &mut impl Host, opened: Opened, now: Timestamp) -> bool {
         // A server may give an id out again.
-        self.write_back.borrow_mut().cancel(&opened.key);
+        self.write_back.lock().cancel(&opened.key);
         let command = self.commands.set(&opened.key, &opened.pin, now);
         self.ask(host, Question::Bind(opened), &command, now)
+    }
+
+    /// An exchange waits no longer for what it asked.
+    pub(super) fn leave(&self, exchange: ExchangeId) {
+        for exchanges in self.waiting.lock().values_mut() {
+            exchanges.retain(|other| *other != exchange);
+        }
+        for purpose in self.calls.lock().values_mut() {
+            if let Purpose::Ask(Question::Bind(opened) | Question::Compare(opened)) = purpose
+                && opened.exchange == Some(exchange)
+            {
+                opened.exchange = None;
+            }
+        }
     }
 
     /// Keeps a session from idling out that is in use. Its pin may have been forgotten here.
@@ -138,19 +157,19 @@ impl Remote {
         pin: Option<Pin>,
         now: Timestamp,
     ) {
-        self.write_back.borrow_mut().add(key, Write::Keep(pin, now));
+        self.write_back.lock().add(key, Write::Keep(pin, now));
         self.catch_up(host, now);
     }
 
     /// Writes a session down again that the store has lost.
     pub(super) fn restore(&self, host: &mut impl Host, key: SessionKey, pin: Pin, now: Timestamp) {
-        self.write_back.borrow_mut().add(key, Write::Restore(pin, now));
+        self.write_back.lock().add(key, Write::Restore(pin, now));
         self.catch_up(host, now);
     }
 
     /// Ends a session for all.
     pub(super) fn unbind(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
-        self.write_back.borrow_mut().add(key, Write::Forget);
+        self.write_back.lock().add(key, Write::Forget);
         self.catch_up(host, now);
     }
 
@@ -158,7 +177,7 @@ impl Remote {
     pub(super) fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
         while let Some((key, write)) = self.next_write(now) {
             if !self.begin(host, key, write, now) {
-                self.write_back.borrow_mut().failed(key, write, now);
+                self.write_back.lock().failed(key, write, now);
             }
         }
     }
@@ -170,7 +189,7 @@ impl Remote {
         response: &CallResponse,
         now: Timestamp,
     ) -> Outcome {
-        let Some(purpose) = self.calls.borrow_mut().remove(&call) else { return Outcome::Nothing };
+        let Some(purpose) = self.calls.lock().remove(&call) else { return Outcome::Nothing };
         let reply = self.redis.dialect.reply(response);
         if let Err(fault) = &reply {
             self.tell(host, fault, now);
@@ -189,17 +208,17 @@ impl Remote {
         now: Timestamp,
     ) -> Outcome {
         match &reply {
-            Err(Fault::Front(_)) => self.breaker.borrow_mut().failed(now),
+            Err(Fault::Front(_)) => self.breaker.lock().failed(now),
             // What Redis refuses it refuses at once: that costs no request a timeout.
-            Ok(_) | Err(Fault::Redis(_)) => self.breaker.borrow_mut().succeeded(),
+            Ok(_) | Err(Fault::Redis(_)) => self.breaker.lock().succeeded(),
         }
-        if reply.is_ok() && self.told.take() {
+        if reply.is_ok() && std::mem::take(&mut *self.told.lock()) {
             info!("the store answers again");
         }
         match question {
             Question::Look(key) => {
-                let streams = self.waiting.borrow_mut().remove(&key).unwrap_or_default();
-                Outcome::Looked { key, streams, found: self.found(host, &key, reply, now) }
+                let exchanges = self.waiting.lock().remove(&key).unwrap_or_default();
+                Outcome::Looked { key, exchanges, found: self.found(host, &key, reply, now) }
             }
             Question::Bind(opened) => match reply {
                 Ok(Reply::Text(_)) => Outcome::Stored(opened, Binding::Bound),
@@ -208,7 +227,7 @@ impl Remote {
             },
             Question::Compare(opened) => {
                 let binding = match self.found(host, &opened.key, reply, now) {
-                    Lookup::Live(other) if other.ordinal == opened.pin.ordinal => Binding::Bound,
+                    Lookup::Live(other) if other.place == opened.pin.place => Binding::Bound,
                     Lookup::Live(_) | Lookup::Unknown | Lookup::Expired => Binding::Taken,
                     Lookup::Failed => Binding::Failed,
                 };
@@ -227,8 +246,8 @@ impl Remote {
         now: Timestamp,
     ) -> Outcome {
         match reply {
-            Ok(_) => self.write_back.borrow_mut().done(),
-            Err(_) => self.write_back.borrow_mut().failed(key, write, now),
+            Ok(_) => self.write_back.lock().done(),
+            Err(_) => self.write_back.lock().failed(key, write, now),
         }
         self.catch_up(host, now);
         match (write, reply) {
@@ -257,7 +276,7 @@ impl Remote {
             Ok(Reply::Nil) => return Lookup::Unknown,
             Ok(Reply::Number(_)) | Err(_) => return Lookup::Failed,
         };
-        match record::decode(&text, &self.workload) {
+        match record::decode(&text, &self.set) {
             Ok(pin) if now.since(pin.bound_at) < self.lifetime.max_age => Lookup::Live(pin),
             Ok(_) => Lookup::Expired,
             Err(untrusted) => {
@@ -271,7 +290,7 @@ impl Remote {
     }
 
     fn next_write(&self, now: Timestamp) -> Option<(SessionKey, Write)> {
-        self.write_back.borrow_mut().begin(now)
+        self.write_back.lock().begin(now)
     }
 
     fn begin(&self, host: &mut impl Host, key: SessionKey, write: Write, now: Timestamp) -> bool {
@@ -295,13 +314,13 @@ impl Remote {
         command: &[String],
         now: Timestamp,
     ) -> bool {
-        if !self.breaker.borrow_mut().admits(now) {
+        if !self.breaker.lock().admits(now) {
             host.count(Metric::StoreSkipped);
             return false;
         }
         let sent = self.send(host, Purpose::Ask(question), command, now);
         if !sent {
-            self.breaker.borrow_mut().failed(now);
+            self.breaker.lock().failed(now);
         }
         sent
     }
@@ -316,14 +335,17 @@ impl Remote {
     ) -> bool {
         let callout = Callout {
             cluster: self.redis.cluster.clone(),
+            method: "POST",
+            // Access logs hold paths, so commands travel in bodies.
+            path: "/".to_owned(),
             authority: self.redis.authority.clone(),
-            authorization: self.redis.authorization.clone(),
+            headers: self.headers(),
             body: self.redis.dialect.request(command),
             timeout: self.redis.timeout,
         };
         match host.call(&callout) {
             Ok(call) => {
-                self.calls.borrow_mut().insert(call, purpose);
+                self.calls.lock().insert(call, purpose);
                 true
             }
             Err(Refused) => {
@@ -332,6 +354,12 @@ impl Remote {
                 false
             }
         }
+    }
+
+    fn headers(&self) -> Vec<(&'static str, Secret)> {
+        let authorization = self.redis.authorization.clone();
+        let json = ("content-type", Secret("application/json".to_owned()));
+        [json].into_iter().chain(authorization.map(|value| ("authorization", value))).collect()
     }
 
     /// Tells counters and the log of a failure.

@@ -3,33 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::workload::Ordinal;
-
-/// A point in time, in milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Timestamp(pub u64);
-
-impl Timestamp {
-    /// The time from `earlier` to this; zero if a clock was set back in between.
-    pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
-    }
-
-    /// The time between `other` and this, whichever is earlier. What is to happen every so often
-    /// goes by this, or it would stop for as long as a clock was set back.
-    pub fn apart(self, other: Self) -> Duration {
-        Duration::from_millis(self.0.abs_diff(other.0))
-    }
-}
+use super::{Place, Timestamp};
 
 /// Binds a session to the pod that opened it. All but `used_at` stays as it is while the session
 /// lives, so any copy of a pin may be trusted until the pod itself answers 404.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pin {
-    /// The pod, by its place in the StatefulSet.
-    pub ordinal: Ordinal,
-    /// The address that answered `initialize`: tells one life of the pod from the next. Unknown
-    /// if the proxy did not tell.
+    /// Where it lives.
+    pub place: Place,
+    /// The address that answered `initialize`: tells one incarnation of a pod from the next.
+    /// Unknown if the proxy did not tell.
     pub incarnation: Option<SocketAddr>,
     /// When `initialize` was answered.
     pub bound_at: Timestamp,
@@ -62,6 +45,7 @@ impl Lifetime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::Ordinal;
 
     #[test]
     fn a_pin_ends_by_idleness_or_by_age() {
@@ -70,7 +54,7 @@ mod tests {
             max_age: Duration::from_millis(1000),
         };
         let pin = |bound_at, used_at| Pin {
-            ordinal: Ordinal(0),
+            place: Place::Pod(Ordinal(0)),
             incarnation: None,
             bound_at: Timestamp(bound_at),
             used_at: Timestamp(used_at),

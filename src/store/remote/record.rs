@@ -12,16 +12,20 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::pin::{Pin, Timestamp};
-use crate::workload::StatefulSet;
+use crate::pods::StatefulSet;
+use crate::session::{Pin, Place, Timestamp};
 
 const VERSION: u64 = 1;
 
 /// Writes a pin.
-pub fn encode(pin: &Pin, workload: &StatefulSet) -> String {
+pub(super) fn encode(pin: &Pin, set: &StatefulSet) -> String {
+    let host = match pin.place {
+        Place::Pod(pod) => set.host(pod),
+        Place::Endpoint(address) => address.to_string(),
+    };
     json!({
         "v": VERSION,
-        "host": workload.host(pin.ordinal),
+        "host": host,
         "address": pin.incarnation.map(|address| address.to_string()),
         "bound_at": pin.bound_at.0,
         "used_at": pin.used_at.0,
@@ -29,8 +33,8 @@ pub fn encode(pin: &Pin, workload: &StatefulSet) -> String {
     .to_string()
 }
 
-/// Reads a pin. What others may have written is not trusted: a host must be a pod of `workload`.
-pub fn decode(text: &str, workload: &StatefulSet) -> Result<Pin, Untrusted> {
+/// Reads a pin. What others may have written is not trusted: a host must be a pod of `set`.
+pub(super) fn decode(text: &str, set: &StatefulSet) -> Result<Pin, Untrusted> {
     let value: Value = serde_json::from_str(text).map_err(|_| Untrusted::Broken)?;
     if value.get("v").and_then(Value::as_u64).ok_or(Untrusted::Broken)? != VERSION {
         return Err(Untrusted::Version);
@@ -45,7 +49,7 @@ pub fn decode(text: &str, workload: &StatefulSet) -> Result<Pin, Untrusted> {
         }
     };
     Ok(Pin {
-        ordinal: workload.pod_of(host).ok_or(Untrusted::Host)?,
+        place: Place::Pod(set.pod_of(host).ok_or(Untrusted::Host)?),
         incarnation,
         bound_at: Timestamp(time("bound_at")?),
         used_at: Timestamp(time("used_at")?),
@@ -54,7 +58,7 @@ pub fn decode(text: &str, workload: &StatefulSet) -> Result<Pin, Untrusted> {
 
 /// Why a stored value is not used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Untrusted {
+pub(super) enum Untrusted {
     /// It is not such an object.
     Broken,
     /// It is of a version that is not known here.
@@ -76,7 +80,7 @@ impl fmt::Display for Untrusted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{MAX_REPLICAS, Ordinal};
+    use crate::pods::{MAX_REPLICAS, Ordinal};
     use proptest::prelude::*;
     use std::net::{IpAddr, SocketAddr};
 
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn the_format_of_version_1_stays_as_it_is() {
         let pin = Pin {
-            ordinal: Ordinal(1),
+            place: Place::Pod(Ordinal(1)),
             incarnation: Some("10.0.0.1:8080".parse().unwrap()),
             bound_at: Timestamp(5),
             used_at: Timestamp(7),
@@ -142,7 +146,7 @@ mod tests {
             used_at: u64,
         ) {
             let pin = Pin {
-                ordinal: Ordinal(ordinal),
+                place: Place::Pod(Ordinal(ordinal)),
                 incarnation: address.map(SocketAddr::from),
                 bound_at: Timestamp(bound_at),
                 used_at: Timestamp(used_at),

@@ -1,0 +1,67 @@
+//! What an exchange wants done.
+
+use crate::http::Reply;
+use crate::session::{Place, SessionKey};
+use crate::telemetry::Decision;
+
+/// What is to be done, and what is to be said about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// What is to be done with the message.
+    pub act: Act,
+    /// What else it causes, in this order.
+    pub effects: Vec<Effect>,
+    /// The decision that was reached, if one was.
+    pub decision: Option<Decision>,
+    /// The session that it is about.
+    pub session: Option<SessionKey>,
+}
+
+/// What is to be done with the message at hand.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// Pick a place; then [`super::Event::Placed`].
+    Place,
+    /// Look the session up; then [`super::Event::Looked`].
+    Look(SessionKey),
+    /// Send the request there; then [`super::Event::SteeringRefused`] if that cannot be.
+    Steer(Place),
+    /// Bind the session to where the response came from; then [`super::Event::Stored`].
+    Bind(SessionKey, Place),
+    /// Let it go on as it is.
+    Pass,
+    /// Answer in place of the pod.
+    Reply(Reply),
+}
+
+/// What a verdict causes beside the message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// The session is over: its pin is to be dropped.
+    Unbind(SessionKey),
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    pub(super) fn next(act: Act) -> Self {
+        Self { act, effects: Vec::new(), decision: None, session: None }
+    }
+
+    pub(super) fn pass() -> Self {
+        Self::next(Act::Pass)
+    }
+
+    pub(super) fn because(decision: Decision, act: Act) -> Self {
+        Self { decision: Some(decision), ..Self::next(act) }
+    }
+
+    pub(super) fn about(self, session: SessionKey, decision: Decision) -> Self {
+        Self { decision: Some(decision), session: Some(session), ..self }
+    }
+
+    pub(super) fn causing(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+}

@@ -1,0 +1,55 @@
+//! The paths that are looked at.
+
+/// The paths on which a workload serves MCP.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Paths(Vec<Pattern>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Pattern {
+    Exact(Vec<u8>),
+    Prefix(Vec<u8>),
+}
+
+impl Paths {
+    /// Exact paths; one that ends in `*` stands for all that begin with what precedes it.
+    pub fn new<S: AsRef<str>>(paths: impl IntoIterator<Item = S>) -> Self {
+        let patterns = paths.into_iter().map(|path| match path.as_ref().strip_suffix('*') {
+            Some(prefix) => Pattern::Prefix(prefix.into()),
+            None => Pattern::Exact(path.as_ref().into()),
+        });
+        Self(patterns.collect())
+    }
+
+    /// Whether `path`, its query left out, is one of these.
+    pub fn cover(&self, path: &[u8]) -> bool {
+        let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        self.0.iter().any(|pattern| match pattern {
+            Pattern::Exact(exact) => path == exact,
+            Pattern::Prefix(prefix) => path.starts_with(prefix),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_exact_unless_they_end_in_a_star() {
+        let paths = Paths::new(["/mcp", "/v1/*"]);
+        for (path, wanted) in [
+            ("/mcp", true),
+            ("/mcp?x=/v2", true),
+            ("/mcp#top", true),
+            ("/mcp/", false),
+            ("/mcpx", false),
+            ("/v1/", true),
+            ("/v1/a/mcp", true),
+            ("/v1", false),
+            ("/?/mcp", false),
+            ("", false),
+        ] {
+            assert_eq!(paths.cover(path.as_bytes()), wanted, "{path}");
+        }
+    }
+}

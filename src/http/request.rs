@@ -1,0 +1,85 @@
+//! The headers of a request that matter.
+
+use super::HeaderMap;
+use crate::session::{BadId, SessionId};
+
+/// The headers of a request that matter, found in one pass.
+#[derive(Clone, Debug, Default)]
+pub struct Head<'a> {
+    /// `:method`.
+    pub method: &'a [u8],
+    /// `:path`, with its query.
+    pub path: &'a [u8],
+    /// `:authority`.
+    pub authority: Option<&'a [u8]>,
+    /// `x-forwarded-host`, the last one.
+    pub forwarded_host: Option<&'a [u8]>,
+    /// `mcp-session-id`.
+    pub session_id: SessionHeader<'a>,
+    /// `mcp-protocol-version`. Any later one must be the same or the request counts as one of an
+    /// unknown version.
+    pub version: Option<&'a [u8]>,
+    /// Names of steering headers that the client sent.
+    pub client_steering: Vec<&'a str>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the headers of a request. `is_steering` tells by its name whether a header is one by
+    /// which a client would choose an upstream.
+    pub fn read(headers: &'a impl HeaderMap, is_steering: impl Fn(&[u8]) -> bool) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                b":method" => head.method = value,
+                b":path" => head.path = value,
+                b":authority" => head.authority = Some(value),
+                b"x-forwarded-host" => head.forwarded_host = Some(value),
+                b"mcp-session-id" => head.session_id.add(value),
+                b"mcp-protocol-version" => {
+                    // HTTP/2 does not cut off white space, as HTTP/1 does.
+                    let value = value.trim_ascii();
+                    head.version = match head.version {
+                        Some(other) if other != value => Some(b""),
+                        _ => Some(value),
+                    };
+                }
+                name if is_steering(name) => {
+                    head.client_steering.extend(std::str::from_utf8(name));
+                }
+                _ => {}
+            }
+        }
+        head
+    }
+}
+
+/// The `Mcp-Session-Id` headers of one message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SessionHeader<'a> {
+    /// There is none.
+    #[default]
+    None,
+    /// There is one, with this value.
+    One(&'a [u8]),
+    /// There are more.
+    Many,
+}
+
+impl<'a> SessionHeader<'a> {
+    /// Notes one more header.
+    pub fn add(&mut self, value: &'a [u8]) {
+        *self = match self {
+            Self::None => Self::One(value),
+            Self::One(_) | Self::Many => Self::Many,
+        };
+    }
+
+    /// The id, if there is a header at all.
+    pub fn parse(&self) -> Option<Result<SessionId<'a>, BadId>> {
+        match self {
+            Self::None => None,
+            Self::One(bytes) => Some(SessionId::parse(bytes)),
+            Self::Many => Some(Err(BadId::Repeated)),
+        }
+    }
+}

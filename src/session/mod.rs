@@ -1,0 +1,13 @@
+//! Sessions: their ids, the keys that stand for those, and the pins that say where each lives.
+
+mod id;
+mod key;
+mod pin;
+mod place;
+mod time;
+
+pub use id::{BadId, MAX_ID_BYTES, SessionId};
+pub use key::{Scope, SessionKey};
+pub use pin::{Lifetime, Pin};
+pub use place::Place;
+pub use time::Timestamp;

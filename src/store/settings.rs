@@ -1,0 +1,49 @@
+//! What a store is told to be.
+
+use std::time::Duration;
+
+use super::remote::Dialect;
+use crate::host::Secret;
+
+/// The fewest sessions that a table may be made for: those of one bucket.
+pub const MIN_CAPACITY: u32 = 8;
+
+/// The most sessions that a table may be made for.
+pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
+
+/// Where pins are kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The most sessions that the table in shared data holds.
+    pub capacity: u32,
+    /// The Redis whose near cache that table is, if there is one.
+    pub redis: Option<RedisConfig>,
+}
+
+/// A Redis behind an HTTP front.
+#[derive(Clone, Debug)]
+pub struct RedisConfig {
+    /// Envoy's cluster of the front.
+    pub cluster: String,
+    /// The `:authority` of requests to it.
+    pub authority: String,
+    /// How long a response may take.
+    pub timeout: Duration,
+    /// What the name of every Redis key begins with.
+    pub key_prefix: String,
+    /// What the front speaks.
+    pub dialect: Dialect,
+    /// The value of the `authorization` header.
+    pub authorization: Option<Secret>,
+    /// What happens to a new session that cannot be written down.
+    pub on_error: OnError,
+}
+
+/// What happens to a new session that cannot be written down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnError {
+    /// The client is answered 503: a session that only one Envoy knows is a trap.
+    Fail,
+    /// It is bound in this Envoy alone.
+    Continue,
+}
