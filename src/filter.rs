@@ -51,10 +51,11 @@ impl Filter {
 
     /// `size` bytes of the request's body came.
     pub fn on_request_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
-        if !self.exchange.reads_request_body() {
+        let wanted = self.exchange.wants_of_request_body();
+        if wanted == 0 {
             return Flow::Continue;
         }
-        let bytes = host.body(Direction::Request, size);
+        let bytes = host.body(Direction::Request, size.min(wanted));
         self.settle(host, Event::RequestBody(&bytes))
     }
 
@@ -70,10 +71,11 @@ impl Filter {
 
     /// `size` bytes of the response's body came.
     pub fn on_response_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
-        if !self.exchange.reads_response_body() {
+        let wanted = self.exchange.wants_of_response_body();
+        if wanted == 0 {
             return Flow::Continue;
         }
-        let bytes = host.body(Direction::Response, size);
+        let bytes = host.body(Direction::Response, size.min(wanted));
         self.settle(host, Event::ResponseBody(&bytes))
     }
 

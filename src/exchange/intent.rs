@@ -1,7 +1,7 @@
 //! What a request asks for, read from its headers alone.
 
 use crate::http::{Head, Paths};
-use crate::message;
+use crate::message::Era;
 use crate::session::{BadId, Scope, SessionKey};
 
 /// What a request asks for.
@@ -32,7 +32,7 @@ impl Intent {
         if !paths.cover(head.path) {
             return Self::Elsewhere;
         }
-        if !message::has_sessions(head.version) {
+        if head.era == Era::Sessionless {
             return Self::Sessionless;
         }
         match head.session_id.parse() {
@@ -118,9 +118,27 @@ mod tests {
                 Intent::Sessionless,
             ),
             (
-                "two versions that differ",
-                &[("mcp-protocol-version", b"2025-06-18"), ("mcp-protocol-version", b"2025-11-25")],
+                "two versions, one without sessions",
+                &[("mcp-protocol-version", b"2025-06-18"), ("mcp-protocol-version", b"2026-07-28")],
                 Intent::Sessionless,
+            ),
+            (
+                "the same version twice, joined by a proxy",
+                &[
+                    (":method", b"POST"),
+                    ("mcp-session-id", b"abc"),
+                    ("mcp-protocol-version", b"2025-06-18, 2025-06-18"),
+                ],
+                Intent::Use { key, method: Method::Post },
+            ),
+            (
+                "a version before the first that was published",
+                &[
+                    (":method", b"GET"),
+                    ("mcp-session-id", b"abc"),
+                    ("mcp-protocol-version", b"2024-10-07"),
+                ],
+                Intent::Use { key, method: Method::Other },
             ),
             ("no bytes", &[("mcp-session-id", b"")], Intent::Malformed(BadId::Empty)),
             ("8 KB", &[("mcp-session-id", &long)], Intent::Malformed(BadId::TooLong)),

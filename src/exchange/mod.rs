@@ -160,9 +160,13 @@ impl Exchange {
         }
     }
 
-    /// Whether the request's body is worth reading. If not, it need not leave the proxy.
-    pub fn reads_request_body(&self) -> bool {
-        matches!(self, Self::Opening { request, .. } if !request.is_done())
+    /// How much of the next piece of the request's body is worth reading, in bytes. The rest need
+    /// not leave the proxy.
+    pub fn wants_of_request_body(&self) -> usize {
+        match self {
+            Self::Opening { request, .. } => request.wants(),
+            _ => 0,
+        }
     }
 
     /// Whether the response's status matters. If not, it need not leave the proxy.
@@ -175,9 +179,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the response's body is worth reading.
-    pub fn reads_response_body(&self) -> bool {
-        matches!(self, Self::Bound { response, .. } if !response.is_done())
+    /// How much of the next piece of the response's body is worth reading, in bytes.
+    pub fn wants_of_response_body(&self) -> usize {
+        match self {
+            Self::Bound { response, .. } => response.wants(),
+            _ => 0,
+        }
     }
 
     fn asked(intent: Intent) -> (Self, Verdict) {

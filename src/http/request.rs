@@ -1,6 +1,7 @@
 //! The headers of a request that matter.
 
 use super::HeaderMap;
+use crate::message::Era;
 use crate::session::{BadId, SessionId};
 
 /// The headers of a request that matter, found in one pass.
@@ -16,9 +17,8 @@ pub struct Head<'a> {
     pub forwarded_host: Option<&'a [u8]>,
     /// `mcp-session-id`.
     pub session_id: SessionHeader<'a>,
-    /// `mcp-protocol-version`. Any later one must be the same or the request counts as one of an
-    /// unknown version.
-    pub version: Option<&'a [u8]>,
+    /// What all `mcp-protocol-version` say.
+    pub era: Era,
     /// Names of steering headers that the client sent.
     pub client_steering: Vec<&'a str>,
 }
@@ -35,14 +35,7 @@ impl<'a> Head<'a> {
                 b":authority" => head.authority = Some(value),
                 b"x-forwarded-host" => head.forwarded_host = Some(value),
                 b"mcp-session-id" => head.session_id.add(value),
-                b"mcp-protocol-version" => {
-                    // HTTP/2 does not cut off white space, as HTTP/1 does.
-                    let value = value.trim_ascii();
-                    head.version = match head.version {
-                        Some(other) if other != value => Some(b""),
-                        _ => Some(value),
-                    };
-                }
+                b"mcp-protocol-version" => head.era.add(value),
                 name if is_steering(name) => {
                     head.client_steering.extend(std::str::from_utf8(name));
                 }
