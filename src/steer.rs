@@ -123,8 +123,9 @@ mod tests {
             cluster_domain: "d".into(),
             port: 80,
             replicas: 3,
+            first_ordinal: 0,
         };
-        Pods { set, placement: Placement::uniform(3, &[]).unwrap() }
+        Pods { set, placement: Placement::uniform(0..3, &[]).unwrap() }
     }
 
     fn edits(steering: &Steering, head: Head<'_>) -> Vec<Edit> {

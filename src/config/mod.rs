@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::http::Paths;
-use crate::pods::{MAX_REPLICAS, Ordinal, Placement, StatefulSet};
+use crate::pods::{MAX_FIRST_ORDINAL, MAX_REPLICAS, Ordinal, Placement, StatefulSet};
 use crate::session::{Lifetime, Scope};
 use crate::steer::{Pods, Steering};
 use crate::store::StoreConfig;
@@ -77,7 +77,8 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     let lifetime = read_session(root.section("session"));
     let placement = read_placement(root.section("placement"), workload.as_ref());
     let scope = root.text("scope", is_scope);
-    let paths = read_paths(&mut root, "paths", &["/mcp"]);
+    // Some servers redirect one to the other.
+    let paths = read_paths(&mut root, "paths", &["/mcp", "/mcp/"]);
     let mut without_effect = ["sse_paths", "on_unreachable"].to_vec();
     without_effect.retain(|key| root.has(key));
     read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
@@ -113,6 +114,7 @@ fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {
     let namespace = section.text("namespace", is_label);
     let cluster_domain = section.text("cluster_domain", is_name);
     let replicas = section.number("replicas", 1, MAX_REPLICAS);
+    let first_ordinal = section.number("first_ordinal", 0, MAX_FIRST_ORDINAL);
     let port = section.number("port", 1, u32::from(u16::MAX));
     let workload = match (name, service, namespace, replicas, port) {
         (Some(name), Some(service), Some(namespace), Some(replicas), Some(port)) => {
@@ -123,6 +125,7 @@ fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {
                 cluster_domain: cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
                 port: port as u16,
                 replicas,
+                first_ordinal: first_ordinal.unwrap_or(0),
             })
         }
         _ => None,
@@ -136,7 +139,7 @@ fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {
 
 /// The longest name among the pods' must be one that DNS can hold.
 fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
-    let last = Ordinal(workload.replicas.saturating_sub(1));
+    let last = Ordinal(workload.ordinals().end.saturating_sub(1));
     let (pod, host) = (workload.pod(last), workload.host(last));
     if pod.len() > MAX_LABEL {
         let wrong = format!("pod name {pod:?} is longer than {MAX_LABEL} bytes");
@@ -165,14 +168,14 @@ fn read_session(mut section: Section<'_>) -> Lifetime {
 fn read_placement(mut section: Section<'_>, workload: Option<&StatefulSet>) -> Option<Placement> {
     section.choice("policy", &[("random", ())]);
     let is_ordinal = |item: &Value| match (whole(item), workload) {
-        (Some(ordinal), Some(workload)) if ordinal >= workload.replicas => {
+        (Some(ordinal), Some(workload)) if !workload.ordinals().contains(&ordinal) => {
             Err(format!("is outside the {} replicas of {workload}", workload.replicas))
         }
         (Some(ordinal), _) => Ok(Ordinal(ordinal)),
         (None, _) => Err("is not an ordinal".to_owned()),
     };
     let drain = section.list("drain", is_ordinal).unwrap_or_default();
-    let placement = workload.map(|workload| Placement::uniform(workload.replicas, &drain));
+    let placement = workload.map(|workload| Placement::uniform(workload.ordinals(), &drain));
     if placement == Some(None) {
         section.wrong("drain", "leaves no pod to place a new session on");
     }

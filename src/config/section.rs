@@ -49,7 +49,7 @@ impl<'m> Section<'m> {
             Value::Object(map) => map,
             other => {
                 let path = if path.is_empty() { "configuration" } else { path };
-                mistakes.add(path, format_args!("{other} is not an object"));
+                mistakes.add(path, format_args!("{} is not an object", kind(&other)));
                 Map::new()
             }
         };
@@ -78,7 +78,7 @@ impl<'m> Section<'m> {
                 Ok(()) => return Some(text),
                 Err(wrong) => self.wrong(key, format_args!("{text:?} {wrong}")),
             },
-            other => self.wrong(key, format_args!("{other} is not a string")),
+            other => self.wrong(key, format_args!("{} is not a string", shown(&other))),
         }
         None
     }
@@ -110,7 +110,8 @@ impl<'m> Section<'m> {
         let found = choices.iter().find(|(word, _)| value == *word).map(|(_, choice)| *choice);
         if found.is_none() {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            self.wrong(key, format_args!("{value} is not one of {}", words.join(", ")));
+            let wrong = format!("{} is not one of {}", shown(&value), words.join(", "));
+            self.wrong(key, wrong);
         }
         found
     }
@@ -121,7 +122,7 @@ impl<'m> Section<'m> {
         let is_whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
         match whole(&value).filter(|number| (min..=max).contains(number)) {
             None if is_whole => self.wrong(key, format_args!("{value} is outside {min}..={max}")),
-            None => self.wrong(key, format_args!("{value} is not a whole number")),
+            None => self.wrong(key, format_args!("{} is not a whole number", shown(&value))),
             number => return number,
         }
         None
@@ -137,7 +138,8 @@ impl<'m> Section<'m> {
         let value = self.take(key)?;
         match value.as_str().and_then(duration::parse) {
             None => {
-                self.wrong(key, format_args!("{value} is not a duration such as 250ms, 30s or 2h"))
+                let wrong = "is not a duration such as 250ms, 30s or 2h";
+                self.wrong(key, format_args!("{} {wrong}", shown(&value)));
             }
             Some(duration) if duration < min || duration > max => {
                 let (min, max) = (duration::shown(min), duration::shown(max));
@@ -157,7 +159,7 @@ impl<'m> Section<'m> {
         let items = match self.take(key)? {
             Value::Array(items) => items,
             other => {
-                self.wrong(key, format_args!("{other} is not a list"));
+                self.wrong(key, format_args!("{} is not a list", shown(&other)));
                 return None;
             }
         };
@@ -167,7 +169,7 @@ impl<'m> Section<'m> {
                 Ok(read) => taken.push(read),
                 Err(wrong) => {
                     let path = format!("{}[{index}]", self.path_of(key));
-                    self.mistakes.add(&path, format_args!("{item} {wrong}"));
+                    self.mistakes.add(&path, format_args!("{} {wrong}", shown(item)));
                 }
             }
         }
@@ -207,6 +209,27 @@ impl<'m> Section<'m> {
             "" => key.to_owned(),
             path => format!("{path}.{key}"),
         }
+    }
+}
+
+/// A value of a key that holds no secret, for a message. Of a list or an object only what it is: one
+/// that stands in the wrong place may have secrets in it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
+        scalar => scalar.to_string(),
+    }
+}
+
+/// What a value is. A text in place of an object may be one that was quoted twice, secrets and all.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 

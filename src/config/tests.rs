@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::Place;
 use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,14 +10,14 @@ fn whole_config() -> Value {
         "workload": {
             "stateful_set": "myserver", "service": "mcp-myserver-headless",
             "namespace": "default", "replicas": 3, "port": 8080,
-            "cluster_domain": "cluster.local",
+            "cluster_domain": "cluster.local", "first_ordinal": 0,
         },
         "scope": "default/myserver",
         "steer": "authority",
         "store": {"kind": "shared_data", "capacity": 65536},
         "session": {"idle_timeout": "2h", "max_age": "24h"},
         "placement": {"policy": "random", "drain": []},
-        "paths": ["/mcp"],
+        "paths": ["/mcp", "/mcp/"],
         "sse_paths": ["/sse", "/message", "/messages"],
         "on_unreachable": "not_found",
     })
@@ -56,8 +57,8 @@ fn keys_that_nothing_acts_on_yet_are_told_apart() {
 fn each_mistake_is_named_with_its_key_and_value() {
     let label = "is not a DNS label of a-z, 0-9 and -";
     for (pointer, value, wanted) in [
-        ("", json!([]), "configuration: [] is not an object"),
-        ("/workload", json!(3), "workload: 3 is not an object"),
+        ("", json!([]), "configuration: a list is not an object"),
+        ("/workload", json!(3), "workload: a number is not an object"),
         ("/workload/stateful_set", json!("My"), &format!("workload.stateful_set: \"My\" {label}")),
         ("/workload/stateful_set", json!(""), &format!("workload.stateful_set: \"\" {label}")),
         ("/workload/stateful_set", json!(1), "workload.stateful_set: 1 is not a string"),
@@ -72,6 +73,11 @@ fn each_mistake_is_named_with_its_key_and_value() {
         ("/workload/replicas", json!(10_001), "workload.replicas: 10001 is outside 1..=10000"),
         ("/workload/replicas", json!(2.5), "workload.replicas: 2.5 is not a whole number"),
         ("/workload/replicas", json!("3"), "workload.replicas: \"3\" is not a whole number"),
+        (
+            "/workload/first_ordinal",
+            json!(1_000_001),
+            "workload.first_ordinal: 1000001 is outside 0..=1000000",
+        ),
         ("/workload/port", json!(0), "workload.port: 0 is outside 1..=65535"),
         ("/workload/port", json!(65_536), "workload.port: 65536 is outside 1..=65535"),
         ("/scope", json!(""), "scope: \"\" is not 1 to 256 bytes of visible ASCII"),
@@ -233,6 +239,38 @@ fn each_mistake_about_a_redis_is_named() {
     }
 }
 
+/// As a template makes one of it that quotes a section, or all of it, once too often.
+#[test]
+fn a_refusal_shows_no_secret_wherever_it_stands() {
+    let store = json!({"kind": "redis", "cluster": "c", "user": "u", "password": "s3cret"});
+    let quoted = Value::from(store.to_string());
+    let whole = with_store(store.clone());
+    for (about, config) in [
+        ("a quoted section", with_store(quoted.clone())),
+        ("a section in a list", with_store(json!([store]))),
+        ("a quoted configuration", Value::from(whole.to_string())),
+        ("a configuration in a list", json!([whole])),
+        ("a section in place of a string", with_store(json!({"kind": "redis", "cluster": store}))),
+        ("a section in place of a word", with_store(json!({"kind": store}))),
+        ("a section in place of a number", with_store(json!({"capacity": store}))),
+        (
+            "a section in place of a duration",
+            with_store(json!({"kind": "redis", "cluster": "c", "timeout": store})),
+        ),
+        ("a section within a list", json!({"paths": [store]})),
+        (
+            "a secret that is no string",
+            with_store(
+                json!({"kind": "redis", "cluster": "c", "user": ["s3cret"], "password": {"s3cret": 1}}),
+            ),
+        ),
+    ] {
+        let found = mistakes(&config);
+        assert!(!found.contains("s3cret"), "{about}: {found}");
+    }
+    assert_eq!(mistakes(&with_store(quoted)), "store: a string is not an object");
+}
+
 #[test]
 fn all_mistakes_are_named_in_one_line() {
     let mut config = whole_config();
@@ -241,7 +279,7 @@ fn all_mistakes_are_named_in_one_line() {
     config["workload"].as_object_mut().unwrap().remove("port");
     config["session"]["idle_timeout"] = json!("2 hours");
     config["stickiness"] = json!(true);
-    let known = "stateful_set, service, namespace, cluster_domain, replicas, port";
+    let known = "stateful_set, service, namespace, cluster_domain, replicas, first_ordinal, port";
     assert_eq!(
         mistakes(&config),
         format!(
@@ -279,6 +317,21 @@ fn names_that_dns_cannot_hold_are_a_mistake() {
     config["workload"]["stateful_set"] = json!("a".repeat(61));
     config["workload"]["cluster_domain"] = json!(["a"; 100].join("."));
     assert!(mistakes(&config).contains("is longer than 253 bytes"));
+}
+
+/// Kubernetes, StatefulSets, "Start ordinal".
+#[test]
+fn ordinals_may_begin_anywhere() {
+    let mut config = whole_config();
+    config["workload"]["first_ordinal"] = json!(5);
+    config["placement"]["drain"] = json!([5, 7]);
+    let steering = parse(&config).steering;
+    for random in [0, u64::MAX / 2, u64::MAX] {
+        assert_eq!(steering.pick(random), Place::Pod(Ordinal(6)));
+    }
+    config["placement"]["drain"] = json!([2]);
+    let wanted = "placement.drain[0]: 2 is outside the 3 replicas of default/myserver";
+    assert_eq!(mistakes(&config), wanted);
 }
 
 #[test]

@@ -4,4 +4,4 @@ mod placement;
 mod stateful_set;
 
 pub use placement::Placement;
-pub use stateful_set::{MAX_REPLICAS, Ordinal, StatefulSet};
+pub use stateful_set::{MAX_FIRST_ORDINAL, MAX_REPLICAS, Ordinal, StatefulSet};

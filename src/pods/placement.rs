@@ -1,5 +1,7 @@
 //! Which pod a new session gets.
 
+use std::ops::Range;
+
 use super::Ordinal;
 
 /// The ordinals that take new sessions, each as likely as any other.
@@ -10,10 +12,10 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Uniform over `0..replicas` without the ordinals being drained. `None` if that leaves none.
-    pub fn uniform(replicas: u32, drain: &[Ordinal]) -> Option<Self> {
+    /// Uniform over `ordinals` without those being drained. `None` if that leaves none.
+    pub fn uniform(ordinals: Range<u32>, drain: &[Ordinal]) -> Option<Self> {
         let open: Vec<_> =
-            (0..replicas).map(Ordinal).filter(|ordinal| !drain.contains(ordinal)).collect();
+            ordinals.map(Ordinal).filter(|ordinal| !drain.contains(ordinal)).collect();
         (!open.is_empty()).then_some(Self { open })
     }
 
@@ -32,7 +34,7 @@ mod tests {
 
     #[test]
     fn equal_parts_of_the_range_go_to_each_ordinal() {
-        let placement = Placement::uniform(4, &[Ordinal(1)]).unwrap();
+        let placement = Placement::uniform(0..4, &[Ordinal(1)]).unwrap();
         let third = u64::MAX / 3;
         for (random, ordinal) in [(0, 0), (third, 0), (third + 1, 2), (u64::MAX, 3)] {
             assert_eq!(placement.pick(random), Ordinal(ordinal), "{random}");
@@ -41,20 +43,21 @@ mod tests {
 
     #[test]
     fn a_workload_with_every_pod_drained_places_nothing() {
-        assert_eq!(Placement::uniform(1, &[Ordinal(0)]), None);
-        assert_eq!(Placement::uniform(0, &[]), None);
+        assert_eq!(Placement::uniform(0..1, &[Ordinal(0)]), None);
+        assert_eq!(Placement::uniform(0..0, &[]), None);
     }
 
     proptest! {
         #[test]
         fn a_drained_ordinal_is_never_picked(
+            first in 0u32..20,
             replicas in 1u32..50,
             drain in prop::collection::vec((0u32..50).prop_map(Ordinal), 0..10),
             random: u64,
         ) {
-            if let Some(placement) = Placement::uniform(replicas, &drain) {
+            if let Some(placement) = Placement::uniform(first..first + replicas, &drain) {
                 let picked = placement.pick(random);
-                prop_assert!(picked.0 < replicas && !drain.contains(&picked));
+                prop_assert!((first..first + replicas).contains(&picked.0) && !drain.contains(&picked));
             }
         }
     }

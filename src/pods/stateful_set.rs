@@ -1,11 +1,15 @@
 //! The StatefulSet whose pods hold the sessions, and the names of those pods.
 
 use std::fmt;
+use std::ops::Range;
 
 /// The most replicas a workload may have.
 pub const MAX_REPLICAS: u32 = 10_000;
 
-/// The number of a pod in its StatefulSet, counted from 0.
+/// The highest number that the first pod may have.
+pub const MAX_FIRST_ORDINAL: u32 = 1_000_000;
+
+/// The number of a pod in its StatefulSet.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ordinal(pub u32);
 
@@ -19,7 +23,7 @@ impl fmt::Display for Ordinal {
 /// own (Kubernetes, StatefulSets, "Stable Network ID").
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StatefulSet {
-    /// Its name: the name of pod 0 without `-0`.
+    /// Its name: the name of a pod without `-` and its ordinal.
     pub name: String,
     /// The headless Service that its `spec.serviceName` names.
     pub service: String,
@@ -29,11 +33,19 @@ pub struct StatefulSet {
     pub cluster_domain: String,
     /// The port on which each pod serves MCP.
     pub port: u16,
-    /// How many pods take new sessions: ordinals `0..replicas`.
+    /// How many pods take new sessions.
     pub replicas: u32,
+    /// The ordinal of the first of them, `spec.ordinals.start` (Kubernetes, StatefulSets, "Start
+    /// ordinal").
+    pub first_ordinal: u32,
 }
 
 impl StatefulSet {
+    /// The ordinals of the pods that take new sessions.
+    pub fn ordinals(&self) -> Range<u32> {
+        self.first_ordinal..self.first_ordinal.saturating_add(self.replicas)
+    }
+
     /// The name of a pod: `myserver-1`.
     pub fn pod(&self, ordinal: Ordinal) -> String {
         format!("{}-{ordinal}", self.name)
@@ -57,7 +69,9 @@ impl StatefulSet {
             .strip_suffix('.')?
             .strip_suffix(service.as_str())?
             .strip_suffix('.')?;
-        let ordinal = Ordinal(ordinal.parse().ok().filter(|ordinal| *ordinal < MAX_REPLICAS)?);
+        let ordinal = Ordinal(
+            ordinal.parse().ok().filter(|ordinal| *ordinal < MAX_FIRST_ORDINAL + MAX_REPLICAS)?,
+        );
         (self.host(ordinal) == host).then_some(ordinal)
     }
 
@@ -86,6 +100,7 @@ mod tests {
             cluster_domain: "cluster.local".into(),
             port: 8080,
             replicas: 3,
+            first_ordinal: 0,
         }
     }
 
@@ -105,7 +120,8 @@ mod tests {
         for (host, wanted) in [
             (format!("myserver-0.{domain}"), Some(0)),
             (format!("myserver-7.{domain}"), Some(7)),
-            (format!("myserver-10000.{domain}"), None),
+            (format!("myserver-1009999.{domain}"), Some(1_009_999)),
+            (format!("myserver-1010000.{domain}"), None),
             (format!("myserver-01.{domain}"), None),
             (format!("myserver-+1.{domain}"), None),
             (format!("myserver--1.{domain}"), None),

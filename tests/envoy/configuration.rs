@@ -19,7 +19,7 @@ fn example(change: impl FnOnce(&mut Value)) -> Bootstrap {
 #[test]
 fn a_broken_configuration_refuses_to_load_and_names_every_mistake_in_one_line() {
     let broken = [
-        ("/workload", json!("myserver"), "workload: \"myserver\" is not an object"),
+        ("/workload", json!("myserver"), "workload: a string is not an object"),
         ("/workload/stateful_set", json!("My_Server"), "workload.stateful_set: \"My_Server\""),
         ("/workload/service", json!(""), "workload.service: \"\""),
         ("/workload/namespace", json!(null), "workload.namespace: null is not a string"),
@@ -28,7 +28,7 @@ fn a_broken_configuration_refuses_to_load_and_names_every_mistake_in_one_line() 
         ("/workload/cluster_domain", json!("a..b"), "workload.cluster_domain: \"a..b\""),
         ("/scope", json!("a b"), "scope: \"a b\""),
         ("/steer", json!("host"), "steer: \"host\" is not one of authority, dynamic_host"),
-        ("/store", json!([]), "store: [] is not an object"),
+        ("/store", json!([]), "store: a list is not an object"),
         ("/store/kind", json!("memory"), "store.kind: \"memory\""),
         ("/store/capacity", json!(-1), "store.capacity: -1 is outside 8..=4194304"),
         ("/session/idle_timeout", json!("2 hours"), "session.idle_timeout: \"2 hours\""),

@@ -92,6 +92,7 @@ mod tests {
             cluster_domain: "cluster.local".into(),
             port: 8080,
             replicas: 3,
+            first_ordinal: 0,
         }
     }
 
