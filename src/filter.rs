@@ -7,7 +7,7 @@ use log::{Level, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
 use crate::host::{Direction, ExchangeId, Flow, Host, Note, Refused, Source};
-use crate::http::{Edit, Head, HeaderMap, SessionHeader, status};
+use crate::http::{Edit, Head, HeaderMap, Reply, SessionHeader, status};
 use crate::message::Media;
 use crate::session::{Pin, Place, SessionKey};
 use crate::steer::Asked;
@@ -96,7 +96,7 @@ impl Filter {
 
     /// The exchange is over, one way or another. May be called again.
     pub fn on_end(&mut self) {
-        self.worker.rests(self.id);
+        self.worker.end_use(self.id);
         if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
             self.worker.store.leave(self.id);
         }
@@ -143,7 +143,8 @@ impl Filter {
                 }
                 Act::Reply(ref reply) => {
                     self.conclude(host, &verdict);
-                    return Flow::Reply(reply.clone());
+                    let details = verdict.decision.map(Decision::details).unwrap_or_default();
+                    return Flow::Reply(Reply { details, ..reply.clone() });
                 }
             };
         }
@@ -189,7 +190,7 @@ impl Filter {
         self.sent_to = Some(place);
         host.annotate(Note::Pod, &steering.name(place));
         if let Exchange::Steered { key, .. } = self.exchange {
-            self.worker.runs(self.id, key);
+            self.worker.begin_use(self.id, key);
         }
         Ok(())
     }
@@ -221,7 +222,7 @@ impl Filter {
         for effect in &verdict.effects {
             match effect {
                 Effect::Unbind(key) => {
-                    self.worker.rests(self.id);
+                    self.worker.end_use(self.id);
                     let now = host.now();
                     self.worker.store.unbind(host, key, now);
                 }
@@ -229,7 +230,7 @@ impl Filter {
         }
         let Some(decision) = verdict.decision else { return };
         if let (Decision::Bound, Some(key)) = (decision, verdict.session) {
-            self.worker.runs(self.id, key);
+            self.worker.begin_use(self.id, key);
         }
         host.count(Metric::Decided(decision));
         host.annotate(Note::Decision, decision.name());

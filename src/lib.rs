@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod filter;
 pub mod host;
 pub mod http;
+mod in_use;
 mod lock;
 pub mod message;
 pub mod pods;

@@ -1,6 +1,5 @@
 //! What the exchanges of one worker thread share: a configuration at work. Threads may also share it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +7,9 @@ use log::warn;
 
 use crate::config::Config;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
+use crate::in_use::InUse;
 use crate::lock::Lock;
-use crate::session::{SessionKey, Timestamp};
+use crate::session::SessionKey;
 use crate::store::{Store, Wake};
 
 /// One configuration at work.
@@ -17,13 +17,7 @@ use crate::store::{Store, Wake};
 pub struct Worker {
     pub(crate) config: Config,
     pub(crate) store: Store,
-    /// Exchanges that went to the pod of their session and are not over: the session of each, and
-    /// when it was last noted as in use.
-    running: Lock<BTreeMap<ExchangeId, (SessionKey, Timestamp)>>,
-    /// Where among them the next tick begins.
-    next_running: Lock<ExchangeId>,
-    /// The time of the last tick: a clock that costs nothing to read.
-    ticked: Lock<Timestamp>,
+    in_use: Lock<InUse>,
 }
 
 // === impl Worker ===
@@ -36,14 +30,8 @@ impl Worker {
         }
         let set = config.steering.stateful_set().clone();
         let store = Store::open(&config.store, &config.scope, config.lifetime, set, host);
-        let ticked = Lock::new(host.now());
-        Arc::new(Self {
-            config,
-            store,
-            running: Lock::default(),
-            next_running: Lock::new(ExchangeId(0)),
-            ticked,
-        })
+        let in_use = Lock::new(InUse::new(host.now()));
+        Arc::new(Self { config, store, in_use })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -67,28 +55,23 @@ impl Worker {
         /// So many at most, lest requests wait for a tick to end. The next one goes on.
         const NOTED: usize = 500;
         let now = host.now();
-        self.ticked.set(now);
         let lifetime = &self.config.lifetime;
-        let mut running = self.running.lock();
-        let mut due = running
-            .range_mut(self.next_running.get()..)
-            .filter(|(_, (_, noted))| lifetime.wants_refresh(*noted, now));
-        for (_, (key, noted)) in due.by_ref().take(NOTED) {
-            *noted = now;
-            self.store.touch(host, *key, now);
+        let is_due = |noted| lifetime.wants_refresh(noted, now);
+        let due = self.in_use.lock().tick(now, is_due, NOTED);
+        for key in due {
+            self.store.touch(host, key, now);
         }
-        self.next_running.set(due.next().map_or(ExchangeId(0), |(id, _)| *id));
         self.store.catch_up(host, now);
     }
 
     /// Keeps a session from idling out until the exchange `id` is over.
-    pub(crate) fn runs(&self, id: ExchangeId, key: SessionKey) {
-        self.running.lock().insert(id, (key, self.ticked.get()));
+    pub(crate) fn begin_use(&self, id: ExchangeId, key: SessionKey) {
+        self.in_use.lock().begin(id, key);
     }
 
     /// The exchange `id` no longer keeps its session from idling out.
-    pub(crate) fn rests(&self, id: ExchangeId) {
-        self.running.lock().remove(&id);
+    pub(crate) fn end_use(&self, id: ExchangeId) {
+        self.in_use.lock().end(id);
     }
 }
 

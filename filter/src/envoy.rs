@@ -54,7 +54,8 @@ pub(crate) fn status(map: MapType) -> u16 {
 pub(crate) fn reply(reply: &Reply) {
     let mut headers = vec![("content-type", "application/json".to_owned())];
     headers.extend(reply.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
-    hostcalls::reply(reply.status, &headers.into_iter().collect(), reply.body.as_bytes());
+    let (headers, body) = (headers.into_iter().collect(), reply.body.as_bytes());
+    hostcalls::reply(reply.status, &reply.details, &headers, body);
 }
 
 impl SharedData for Envoy {

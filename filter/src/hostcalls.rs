@@ -110,13 +110,13 @@ pub(crate) fn set_property(name: &str, value: &str) {
 }
 
 /// Answers the request at hand.
-pub(crate) fn reply(status: u16, headers: &Packed, body: &[u8]) {
+pub(crate) fn reply(status: u16, details: &str, headers: &Packed, body: &[u8]) {
     let (headers, no_grpc_status) = (headers.block(), -1);
     unsafe {
         proxy_send_local_response(
             status.into(),
-            ptr::null(),
-            0,
+            details.as_ptr(),
+            details.len(),
             body.as_ptr(),
             body.len(),
             headers.as_ptr(),

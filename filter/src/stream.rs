@@ -62,6 +62,11 @@ impl Stream {
         Self { id, running: Rc::new(RefCell::new(Running { filter, envoy })), waiting }
     }
 
+    fn end(&self) {
+        self.waiting.0.borrow_mut().remove(&self.id);
+        self.running.borrow_mut().filter.on_end();
+    }
+
     fn run(&self, callback: impl FnOnce(&mut Filter, &mut Envoy) -> Flow) -> Action {
         let Running { filter, envoy } = &mut *self.running.borrow_mut();
         match callback(filter, envoy) {
@@ -98,8 +103,14 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        self.waiting.0.borrow_mut().remove(&self.id);
-        self.running.borrow_mut().filter.on_end();
+        self.end();
+    }
+}
+
+/// Envoy lets go of an exchange once, but not always after having logged it.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -110,7 +121,8 @@ impl Context for Refusal {}
 
 impl HttpContext for Refusal {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        envoy::reply(&Reply::unavailable());
+        let details = "podpin_configuration_refused".to_owned();
+        envoy::reply(&Reply { details, ..Reply::unavailable() });
         Action::Pause
     }
 }

@@ -10,6 +10,8 @@ pub struct Reply {
     pub status: u16,
     /// Seconds for a `Retry-After` header.
     pub retry_after: Option<u32>,
+    /// Why, for the proxy's own log: one word that begins with `podpin_`.
+    pub details: String,
     /// A JSON-RPC error. Its `id` is null: the request's is in a body that was not waited for,
     /// and clients that see their own id take the session for alive.
     pub body: String,
@@ -19,18 +21,22 @@ impl Reply {
     /// 404, on which a client must start a new session (MCP 2025-11-25, Transports, Session
     /// Management 4). Some clients do so only if the code is -32001.
     pub fn session_not_found() -> Self {
-        Self { status: 404, retry_after: None, body: error(-32001, "Session not found") }
+        Self::new(404, error(-32001, "Session not found"))
     }
 
     /// 400 for a session id that breaks the rules of MCP.
     pub fn bad_session_id(bad: BadId) -> Self {
-        Self { status: 400, retry_after: None, body: error(-32600, &bad.to_string()) }
+        Self::new(400, error(-32600, &bad.to_string()))
     }
 
     /// 503 because Podpin cannot keep or use a pin now. The session may well exist, so never 404.
     pub fn unavailable() -> Self {
         let body = error(-32603, "Session routing is unavailable, try again");
-        Self { status: 503, retry_after: Some(1), body }
+        Self { retry_after: Some(1), ..Self::new(503, body) }
+    }
+
+    fn new(status: u16, body: String) -> Self {
+        Self { status, retry_after: None, details: String::new(), body }
     }
 }
 

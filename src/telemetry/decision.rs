@@ -64,6 +64,12 @@ impl Decision {
         Self::Lost,
     ];
 
+    /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
+    /// Details").
+    pub fn details(self) -> String {
+        format!("podpin_{}", self.name())
+    }
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {

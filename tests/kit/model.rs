@@ -82,6 +82,8 @@ pub struct StreamRecord {
     pub address: Option<String>,
     pub filter_state: BTreeMap<String, String>,
     pub reply: Option<(u16, Pairs, Vec<u8>)>,
+    /// The details of the local reply, for the proxy's log.
+    pub details: String,
     /// A message was paused.
     pub paused: bool,
 }
@@ -108,6 +110,7 @@ impl StreamRecord {
 
     /// Answers as the filter wishes.
     pub fn reply(&mut self, reply: &Reply) {
+        self.details = reply.details.clone();
         let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
         if let Some(seconds) = reply.retry_after {
             headers.push(("retry-after".to_owned(), seconds.to_string().into()));

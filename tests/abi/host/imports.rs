@@ -324,8 +324,8 @@ unsafe extern "C" fn proxy_set_shared_data(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_send_local_response(
     status: u32,
-    _: Bytes,
-    _: usize,
+    details: Bytes,
+    details_size: usize,
     body: Bytes,
     body_size: usize,
     headers: Bytes,
@@ -333,12 +333,14 @@ unsafe extern "C" fn proxy_send_local_response(
     _: i32,
 ) -> Status {
     let (body, headers) = unsafe { (bytes(body, body_size), bytes(headers, headers_size)) };
+    let details = unsafe { text(details, details_size) };
     let headers = Packed::new(headers.to_vec());
     let pairs = headers.iter().map(|(name, value)| {
         (String::from_utf8(name.to_vec()).expect("a header name"), value.to_vec())
     });
     current(|record, phase| {
         assert!(matches!(phase, Phase::Request | Phase::Response), "too late to answer: {phase:?}");
+        record.details = details;
         record.reply_with(status as u16, pairs.collect(), body.to_vec());
     });
     Status::Ok
