@@ -59,23 +59,27 @@ impl Filter {
         self.settle(host, Event::RequestBody(&bytes))
     }
 
-    /// The response's headers came.
-    pub fn on_response_headers(&mut self, host: &mut impl Host) -> Flow {
+    /// The response's headers came, with a body to follow or without.
+    pub fn on_response_headers(&mut self, host: &mut impl Host, has_body: bool) -> Flow {
         let response = match self.exchange {
             Exchange::Opening { .. } => self.response_to_opening(host),
             _ if self.exchange.reads_response_status() => response_to_steered(host),
             _ => return Flow::Continue,
         };
+        let response = ResponseHead { has_body, ..response };
         self.settle(host, Event::ResponseHeaders(response))
     }
 
     /// `size` bytes of the response's body came.
     pub fn on_response_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
         let wanted = self.exchange.wants_of_response_body();
-        if wanted == 0 {
+        if wanted == 0 && !self.exchange.replaces_response_body() {
             return Flow::Continue;
         }
-        let bytes = host.body(Direction::Response, size.min(wanted));
+        let bytes = match wanted {
+            0 => Vec::new(),
+            _ => host.body(Direction::Response, size.min(wanted)),
+        };
         self.settle(host, Event::ResponseBody(&bytes))
     }
 
@@ -143,8 +147,24 @@ impl Filter {
                 }
                 Act::Reply(ref reply) => {
                     self.conclude(host, &verdict);
-                    let details = verdict.decision.map(Decision::details).unwrap_or_default();
-                    return Flow::Reply(Reply { details, ..reply.clone() });
+                    return Flow::Reply(explained(reply, &verdict));
+                }
+                Act::ReplyInstead(ref reply) => {
+                    self.conclude(host, &verdict);
+                    let reply = explained(reply, &verdict);
+                    return Flow::Reply(reply.carrying(&host.response_headers()));
+                }
+                Act::ReplaceHeaders(ref reply) => {
+                    for edit in reply.edits() {
+                        // A header that cannot be changed is no reason to send the client on.
+                        let _ = host.edit(Direction::Response, &edit);
+                    }
+                    self.conclude(host, &verdict);
+                    return Flow::Continue;
+                }
+                Act::ReplaceBody(ref body) => {
+                    host.replace_body(body.as_bytes());
+                    return Flow::Continue;
                 }
             };
         }
@@ -199,7 +219,7 @@ impl Filter {
         let headers = host.response_headers();
         let (mut code, mut session) = (0, SessionHeader::None);
         let (mut content_type, mut content_encoding) = (None, None);
-        for (name, value) in headers.iter() {
+        for (name, value) in headers.fields() {
             match name {
                 b":status" => code = status(value),
                 b"mcp-session-id" => session.add(value),
@@ -214,6 +234,7 @@ impl Filter {
             source: Source::Pod,
             session: session.parse().map(|id| id.map(|id| scope.key(id))),
             media: Media::of(content_type, content_encoding),
+            has_body: true,
         }
     }
 
@@ -256,5 +277,13 @@ fn response_to_steered(host: &impl Host) -> ResponseHead {
         source: if status == 404 { host.response_source() } else { Source::Pod },
         session: None,
         media: Media::Other,
+        has_body: true,
     }
+}
+
+/// A reply with its reason.
+fn explained(reply: &Reply, verdict: &Verdict) -> Reply {
+    let mut reply = reply.clone();
+    reply.details = verdict.decision.map(Decision::details).unwrap_or_default();
+    reply
 }

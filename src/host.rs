@@ -57,6 +57,9 @@ pub trait Host: SharedData {
     /// The first bytes, `size` at most, of the piece of a body that just arrived.
     fn body(&self, direction: Direction, size: usize) -> Vec<u8>;
 
+    /// Puts `bytes` in the place of the piece of the response's body that just arrived.
+    fn replace_body(&mut self, bytes: &[u8]);
+
     /// Changes a message whose headers have not gone on yet.
     fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused>;
 

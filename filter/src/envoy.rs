@@ -52,9 +52,7 @@ pub(crate) fn status(map: MapType) -> u16 {
 
 /// Answers the request at hand.
 pub(crate) fn reply(reply: &Reply) {
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    headers.extend(reply.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
-    let (headers, body) = (headers.into_iter().collect(), reply.body.as_bytes());
+    let (headers, body) = (reply.headers().collect(), reply.body.as_bytes());
     hostcalls::reply(reply.status, &reply.details, &headers, body);
 }
 
@@ -96,6 +94,10 @@ impl Host for Envoy {
             Direction::Response => BufferType::HttpResponseBody,
         };
         hostcalls::buffer(buffer, size).unwrap_or_default()
+    }
+
+    fn replace_body(&mut self, bytes: &[u8]) {
+        hostcalls::set_buffer(BufferType::HttpResponseBody, bytes);
     }
 
     fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused> {

@@ -40,6 +40,13 @@ unsafe extern "C" {
         return_data: *mut *mut u8,
         return_size: *mut usize,
     ) -> Status;
+    fn proxy_set_buffer_bytes(
+        buffer: BufferType,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> Status;
     fn proxy_get_property(
         path: *const u8,
         path_size: usize,
@@ -97,6 +104,11 @@ pub(crate) fn remove_header(map: MapType, name: &str) {
 /// Up to `size` bytes of `buffer`.
 pub(crate) fn buffer(buffer: BufferType, size: usize) -> Option<Vec<u8>> {
     given(|data, given| unsafe { proxy_get_buffer_bytes(buffer, 0, size, data, given) })
+}
+
+/// Puts `bytes` in the place of all that is in `buffer`.
+pub(crate) fn set_buffer(buffer: BufferType, bytes: &[u8]) {
+    unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
 }
 
 /// A property, its path joined by NUL.

@@ -28,7 +28,7 @@ impl Packed {
 }
 
 impl HeaderMap for Packed {
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         Iter::new(&self.block).unwrap_or(Iter { lengths: &[], bytes: &[] })
     }
 }

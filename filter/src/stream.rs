@@ -94,8 +94,8 @@ impl HttpContext for Stream {
         self.run(|filter, envoy| filter.on_request_body(envoy, size))
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        self.run(Filter::on_response_headers)
+    fn on_http_response_headers(&mut self, _: usize, is_last: bool) -> Action {
+        self.run(|filter, envoy| filter.on_response_headers(envoy, !is_last))
     }
 
     fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
@@ -121,8 +121,9 @@ impl Context for Refusal {}
 
 impl HttpContext for Refusal {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let details = "podpin_configuration_refused".to_owned();
-        envoy::reply(&Reply { details, ..Reply::unavailable() });
+        let mut reply = Reply::unavailable();
+        reply.details = "podpin_configuration_refused".to_owned();
+        envoy::reply(&reply);
         Action::Pause
     }
 }

@@ -59,8 +59,8 @@ pub enum Exchange {
     Binding {
         /// Which one.
         key: SessionKey,
-        /// How to read the response's body.
-        media: Media,
+        /// The response that waits.
+        response: ResponseHead,
     },
     /// It opened a session, which is bound unless the response turns out to be an error.
     Bound {
@@ -68,6 +68,11 @@ pub enum Exchange {
         key: SessionKey,
         /// What is known of the response.
         response: ResponsePeek,
+    },
+    /// Its response's headers were replaced, and what comes of its body is dropped.
+    Replacing {
+        /// What the client gets in its place, as soon as there is a piece to replace.
+        body: Option<String>,
     },
     /// Nothing more depends on it.
     Over,
@@ -105,6 +110,8 @@ pub struct ResponseHead {
     pub session: Option<Result<SessionKey, BadId>>,
     /// How to read its body.
     pub media: Media,
+    /// It has a body.
+    pub has_body: bool,
 }
 
 impl ResponseHead {
@@ -143,8 +150,12 @@ impl Exchange {
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
-            (Self::Binding { key, media }, Event::Stored(binding)) => {
-                Self::stored(key, media, binding)
+            (Self::Binding { key, response }, Event::Stored(binding)) => {
+                Self::stored(key, response, binding)
+            }
+            (Self::Replacing { body }, Event::ResponseBody(_)) => {
+                let replacement = Act::ReplaceBody(body.unwrap_or_default());
+                (Self::Replacing { body: None }, Verdict::next(replacement))
             }
             (Self::Bound { key, mut response }, Event::ResponseBody(bytes)) => {
                 response.read(bytes);
@@ -187,6 +198,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the pieces of the response's body are to be replaced, the last of them above all.
+    pub fn replaces_response_body(&self) -> bool {
+        matches!(self, Self::Replacing { .. })
+    }
+
     fn asked(intent: Intent) -> (Self, Verdict) {
         let pass = |decision| (Self::Over, Verdict::because(decision, Act::Pass));
         match intent {
@@ -226,8 +242,7 @@ impl Exchange {
         let opened = response.succeeded() && opens != Opens::No;
         match response.session.filter(|_| opened) {
             Some(Ok(key)) => {
-                let media = response.media;
-                (Self::Binding { key, media }, Verdict::next(Act::Bind(key, place)))
+                (Self::Binding { key, response }, Verdict::next(Act::Bind(key, place)))
             }
             Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
             None => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
@@ -238,9 +253,8 @@ impl Exchange {
         let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
             (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {
-                Verdict::next(Act::Reply(Reply::session_not_found()))
-                    .about(key, Decision::Lost)
-                    .causing(Effect::Unbind(key))
+                let (state, verdict) = Self::replaced(response, Reply::session_not_found());
+                return (state, verdict.about(key, Decision::Lost).causing(Effect::Unbind(key)));
             }
             (Method::Post | Method::Other, _) => Verdict::pass(),
             (Method::Delete, _) if response.succeeded() => {
@@ -251,17 +265,29 @@ impl Exchange {
         (Self::Over, verdict)
     }
 
-    fn stored(key: SessionKey, media: Media, binding: Binding) -> (Self, Verdict) {
-        let refuse = |decision| {
-            (Self::Over, Verdict::next(Act::Reply(Reply::unavailable())).about(key, decision))
+    fn stored(key: SessionKey, response: ResponseHead, binding: Binding) -> (Self, Verdict) {
+        let decision = match binding {
+            Binding::Bound => {
+                let response = ResponsePeek::into(response.media);
+                let bound = Verdict::pass().about(key, Decision::Bound);
+                return (Self::Bound { key, response }, bound);
+            }
+            Binding::Taken => Decision::IdTaken,
+            Binding::Failed => Decision::StoreFailed,
         };
-        match binding {
-            Binding::Bound => (
-                Self::Bound { key, response: ResponsePeek::into(media) },
-                Verdict::pass().about(key, Decision::Bound),
-            ),
-            Binding::Taken => refuse(Decision::IdTaken),
-            Binding::Failed => refuse(Decision::StoreFailed),
+        let (state, verdict) = Self::replaced(response, Reply::unavailable());
+        (state, verdict.about(key, decision))
+    }
+
+    /// Puts a reply in the place of a response, so that other filters see it pass as any other. One
+    /// without a body has no place for another's.
+    fn replaced(response: ResponseHead, reply: Reply) -> (Self, Verdict) {
+        match response.has_body {
+            true => {
+                let body = Some(reply.body.clone());
+                (Self::Replacing { body }, Verdict::next(Act::ReplaceHeaders(reply)))
+            }
+            false => (Self::Over, Verdict::next(Act::ReplyInstead(reply))),
         }
     }
 }

@@ -14,7 +14,7 @@ fn live() -> Lookup {
 }
 
 fn response(status: u16, session: Option<Result<SessionKey, BadId>>) -> ResponseHead {
-    ResponseHead { status, source: Source::Pod, session, media: Media::Json }
+    ResponseHead { status, source: Source::Pod, session, media: Media::Json, has_body: true }
 }
 
 /// Feeds events and returns the last verdict.
@@ -137,8 +137,8 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
 fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
     for (binding, act, decision) in [
         (Binding::Bound, Act::Pass, Decision::Bound),
-        (Binding::Taken, Act::Reply(Reply::unavailable()), Decision::IdTaken),
-        (Binding::Failed, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
+        (Binding::Taken, Act::ReplaceHeaders(Reply::unavailable()), Decision::IdTaken),
+        (Binding::Failed, Act::ReplaceHeaders(Reply::unavailable()), Decision::StoreFailed),
     ] {
         let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
@@ -167,30 +167,38 @@ fn an_error_in_the_body_undoes_the_binding() {
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
     let by_proxy = ResponseHead { source: Source::Proxy(Cause::Other), ..response(404, None) };
+    let alone = ResponseHead { has_body: false, ..response(404, None) };
+    let replaced = Act::ReplaceHeaders(Reply::session_not_found());
+    let instead = Act::ReplyInstead(Reply::session_not_found());
     use Method::{Delete, Other, Post};
     for (about, method, response, act, decision, over) in [
         ("a success", Post, response(200, None), Act::Pass, None, false),
         ("a success that names it", Post, response(200, Some(Ok(KEY))), Act::Pass, None, false),
         ("a failure", Post, response(500, None), Act::Pass, None, false),
         ("another client error", Post, response(400, None), Act::Pass, None, false),
-        ("a lost session", Post, response(404, None), session_not_found(), Some(Lost), true),
+        ("a lost session", Post, response(404, None), replaced.clone(), Some(Lost), true),
+        ("a lost session, without a body", Post, alone, instead, Some(Lost), true),
         ("no route in the proxy", Post, by_proxy, Act::Pass, None, false),
         ("a GET that has no route", Other, response(404, None), Act::Pass, None, false),
         ("a DELETE done", Delete, response(204, None), Act::Pass, Some(Ended), true),
-        (
-            "a DELETE done before",
-            Delete,
-            response(404, None),
-            session_not_found(),
-            Some(Lost),
-            true,
-        ),
+        ("a DELETE done before", Delete, response(404, None), replaced, Some(Lost), true),
         ("a DELETE refused", Delete, response(405, None), Act::Pass, Some(EndRefused), false),
         ("a DELETE that failed", Delete, response(500, None), Act::Pass, Some(EndRefused), false),
     ] {
         let verdict = last(with(using(method, live()), [Event::ResponseHeaders(response)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
         assert_eq!(verdict.effects, unbound(over), "{about}");
+    }
+}
+
+#[test]
+fn the_body_of_a_replaced_response_is_replaced_once_and_the_rest_of_it_dropped() {
+    let lost = with(using(Method::Post, live()), [Event::ResponseHeaders(response(404, None))]);
+    let body = Reply::session_not_found().body;
+    for (pieces, wanted) in [(1, body.as_str()), (2, ""), (3, "")] {
+        let pieces = (0..pieces).map(|_| Event::ResponseBody(b"theirs"));
+        let verdict = last(with(lost.clone(), pieces));
+        assert_eq!(verdict.act, Act::ReplaceBody(wanted.to_owned()));
     }
 }
 

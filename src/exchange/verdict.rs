@@ -30,8 +30,16 @@ pub enum Act {
     Bind(SessionKey, Place),
     /// Let it go on as it is.
     Pass,
-    /// Answer in place of the pod.
+    /// Answer the request, which goes no further.
     Reply(Reply),
+    /// Make the response's headers those of this reply. Its body follows, by
+    /// [`Act::ReplaceBody`].
+    ReplaceHeaders(Reply),
+    /// Put this in the place of the piece of the response's body that is at hand.
+    ReplaceBody(String),
+    /// Drop the response, which has no body, and answer in its place with what else its headers
+    /// say.
+    ReplyInstead(Reply),
 }
 
 /// What a verdict causes beside the message.

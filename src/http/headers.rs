@@ -5,18 +5,18 @@
 ///
 /// Names are lower case. Values are bytes, not UTF-8 (RFC 9110 section 5.5).
 pub trait HeaderMap {
-    /// Name and value of each header.
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
+    /// Name and value of each header field.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
 
     /// The value of the first header called `name`.
     fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
+        self.fields().find(|(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
     }
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> HeaderMap for Vec<(N, V)> {
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.as_slice().iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 

@@ -3,6 +3,7 @@
 mod edit;
 mod headers;
 mod paths;
+mod replace;
 mod reply;
 mod request;
 

@@ -1,5 +1,7 @@
 //! The local replies that Podpin gives in place of a pod.
 
+use std::borrow::Cow;
+
 use crate::session::BadId;
 
 /// A whole response, of content type `application/json`. It never carries `Mcp-Session-Id`: some
@@ -15,6 +17,8 @@ pub struct Reply {
     /// A JSON-RPC error. Its `id` is null: the request's is in a body that was not waited for,
     /// and clients that see their own id take the session for alive.
     pub body: String,
+    /// Headers of a response that it replaces.
+    pub(super) carried: Vec<(String, Vec<u8>)>,
 }
 
 impl Reply {
@@ -36,7 +40,20 @@ impl Reply {
     }
 
     fn new(status: u16, body: String) -> Self {
-        Self { status, retry_after: None, details: String::new(), body }
+        Self { status, retry_after: None, details: String::new(), body, carried: Vec::new() }
+    }
+
+    /// Its headers, but the status.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, [u8]>)> {
+        let own =
+            self.own_headers().into_iter().map(|(name, value)| (name, value.into_bytes().into()));
+        own.chain(self.carried.iter().map(|(name, value)| (name.as_str(), value.as_slice().into())))
+    }
+
+    pub(super) fn own_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+        headers
     }
 }
 

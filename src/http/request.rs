@@ -28,7 +28,7 @@ impl<'a> Head<'a> {
     /// which a client would choose an upstream.
     pub fn read(headers: &'a impl HeaderMap, is_steering: impl Fn(&[u8]) -> bool) -> Self {
         let mut head = Self::default();
-        for (name, value) in headers.iter() {
+        for (name, value) in headers.fields() {
             match name {
                 b":method" => head.method = value,
                 b":path" => head.path = value,

@@ -162,14 +162,20 @@ impl Engine for Abi {
         })
     }
 
-    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+    fn response_head(
+        &mut self,
+        stream: u32,
+        headers: Pairs,
+        address: &str,
+        has_body: bool,
+    ) -> Step {
         let count = headers.len();
         self.set(stream, |record| {
             record.response = headers;
             record.address = Some(address.to_owned());
         });
         self.run(stream, Phase::Response, || unsafe {
-            proxy_on_response_headers(stream, count, false)
+            proxy_on_response_headers(stream, count, !has_body)
         })
     }
 

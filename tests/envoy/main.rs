@@ -5,6 +5,7 @@ mod demo;
 mod examples;
 mod load;
 mod malformed;
+mod neighbours;
 mod redis;
 mod streams;
 mod table;

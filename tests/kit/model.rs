@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use podpin::host::{CallResponse, Callout};
@@ -37,8 +37,14 @@ pub trait Engine {
     /// A piece of the request's body.
     fn request_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
 
-    /// The headers of the response of the pod at `address`.
-    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step;
+    /// The headers of the response of the pod at `address`, with a body to follow or without.
+    fn response_head(&mut self, stream: u32, headers: Pairs, address: &str, has_body: bool)
+    -> Step;
+
+    /// The headers of a response that has a body.
+    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+        self.response_head(stream, headers, address, true)
+    }
 
     /// A piece of the response's body.
     fn response_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
@@ -111,11 +117,8 @@ impl StreamRecord {
     /// Answers as the filter wishes.
     pub fn reply(&mut self, reply: &Reply) {
         self.details = reply.details.clone();
-        let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
-        if let Some(seconds) = reply.retry_after {
-            headers.push(("retry-after".to_owned(), seconds.to_string().into()));
-        }
-        self.reply_with(reply.status, headers, reply.body.clone().into());
+        let headers = reply.headers().map(|(name, value)| (name.to_owned(), value.into_owned()));
+        self.reply_with(reply.status, headers.collect(), reply.body.clone().into());
     }
 
     pub fn reply_with(&mut self, status: u16, headers: Pairs, body: Vec<u8>) {
@@ -244,15 +247,18 @@ impl<E: Engine> Model<E> {
         let address = format!("127.0.1.{}:8080", ordinal + 1);
         let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
         pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
-        let step = self.engine.response(stream, pairs, &address);
+        let has_body = !body.is_end_stream();
+        let step = self.engine.response_head(stream, pairs, &address, has_body);
         if let Some(got) = replied(self.answered(stream, step)) {
             return (stream, Got { pod: seen, ..got });
         }
+        let (status, headers) = parts(self.engine.record(stream).response);
         let body = match ask.method {
             Method::GET if head.status.is_success() => Vec::new(),
+            _ if !has_body => Vec::new(),
             _ => self.pass(stream, body),
         };
-        (stream, Got { status: head.status, headers: head.headers, body, pod: seen })
+        (stream, Got { status, headers, body, pod: seen })
     }
 
     /// Answers all callouts; what an exchange that waited does then.
@@ -292,13 +298,19 @@ impl<E: Engine> Model<E> {
         while let Some(frame) = self.runtime.block_on(body.frame()) {
             let frame = frame.expect("a pod does not break off").into_data().unwrap_or_default();
             for piece in frame.chunks(13) {
-                assert_eq!(self.engine.response_body(stream, piece, false), Step::Go);
+                self.pass_piece(stream, piece, false, &mut bytes);
             }
-            bytes.extend_from_slice(&frame);
         }
-        assert_eq!(self.engine.response_body(stream, &[], true), Step::Go);
+        self.pass_piece(stream, &[], true, &mut bytes);
         self.answered(stream, Step::Go);
         bytes
+    }
+}
+
+impl<E: Engine> Model<E> {
+    fn pass_piece(&mut self, stream: u32, piece: &[u8], last: bool, passed: &mut Vec<u8>) {
+        assert_eq!(self.engine.response_body(stream, piece, last), Step::Go);
+        passed.extend(self.engine.record(stream).body);
     }
 }
 
@@ -387,14 +399,24 @@ fn replied(step: Step) -> Option<Got> {
         Step::Go => None,
         Step::Wait => panic!("the filter waits and nothing will wake it"),
         Step::Reply(status, pairs, body) => {
-            let headers: HeaderMap = pairs
-                .iter()
-                .map(|(n, v)| {
-                    (n.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(v).unwrap())
-                })
-                .collect();
-            let status = StatusCode::from_u16(status).expect("a status");
+            let status = (":status".to_owned(), status.to_string().into());
+            let (status, headers) = parts([status].into_iter().chain(pairs).collect());
             Some(Got { status, headers, body, pod: None })
         }
     }
+}
+
+/// Status and headers of a response.
+fn parts(pairs: Pairs) -> (StatusCode, HeaderMap) {
+    let (mut status, mut headers) = (None, HeaderMap::new());
+    for (name, value) in pairs {
+        match name.as_str() {
+            ":status" => status = StatusCode::from_bytes(&value).ok(),
+            name => {
+                let value = HeaderValue::from_bytes(&value).expect("a header value");
+                headers.append(name.parse::<HeaderName>().expect("a header name"), value);
+            }
+        }
+    }
+    (status.expect("a status"), headers)
 }

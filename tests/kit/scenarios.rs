@@ -48,6 +48,8 @@ macro_rules! each_scenario {
             a_404_to_a_get_is_passed_and_keeps_the_session,
             a_bad_id_of_a_pod_binds_nothing,
             an_id_in_use_on_another_pod_is_not_handed_out,
+            a_replaced_response_keeps_the_pods_other_headers,
+            a_replaced_response_without_a_body_keeps_the_pods_other_headers,
         }
     };
 }

@@ -40,6 +40,22 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// Starts a pod again, without anything it had in memory, once Envoy has noticed its end: else
+    /// it may still send a request on a connection that is no more.
+    pub async fn restart(&mut self, ordinal: usize) {
+        restart(&mut self.pods, &self.envoy, ordinal).await;
+    }
+}
+
+async fn restart(pods: &mut Pods, envoy: &Envoy, ordinal: usize) {
+    let address = SocketAddr::from((pod_ip(ordinal), pods.port));
+    pods.stop(ordinal).await;
+    until("Envoy to notice", || async { (envoy.connections_to(address).await == 0).then_some(()) })
+        .await;
+    pods.start_again(ordinal).expect("the pod comes back");
+}
+
 /// Three pods and a Redis, for any number of Envoys.
 pub struct SharedSetup {
     pub pods: Pods,
@@ -183,16 +199,7 @@ impl Driver for RealEnvoy {
 
     fn restart(&mut self, ordinal: usize) {
         let Self { pods, envoy, runtime, .. } = self;
-        let address = SocketAddr::from((pod_ip(ordinal), pods.port));
-        runtime.block_on(async {
-            pods.stop(ordinal).await;
-            // Else Envoy may still send a request on a connection whose end it has yet to notice.
-            until("Envoy to notice", || async {
-                (envoy.connections_to(address).await == 0).then_some(())
-            })
-            .await;
-        });
-        pods.start_again(ordinal).expect("the pod comes back");
+        runtime.block_on(restart(pods, envoy, ordinal));
     }
 
     fn counter(&mut self, name: &str) -> u64 {

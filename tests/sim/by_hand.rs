@@ -23,13 +23,13 @@ pub(crate) fn ask(sim: &mut Sim, id: &str) -> (u32, Step) {
     sim.request(headers(&[(":method", "POST"), (":path", "/mcp"), ("mcp-session-id", id)]))
 }
 
-/// An `initialize` that a pod has answered.
+/// An `initialize` that a pod has answered by headers alone.
 pub(crate) fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
     let (stream, step) = sim.request(headers(&[(":method", "POST"), (":path", "/mcp")]));
     assert_eq!(step, Step::Go);
     assert_eq!(sim.request_body(stream, br#"{"method":"initialize"}"#, true), Step::Go);
     let response = headers(&[(":status", "200"), ("mcp-session-id", id)]);
-    (stream, sim.response(stream, response, "127.0.1.1:8080"))
+    (stream, sim.response_head(stream, response, "127.0.1.1:8080", false))
 }
 
 /// The one callout that was made, and its command.

@@ -89,12 +89,18 @@ impl Engine for Sim {
         self.run(stream, |filter, host| filter.on_request_body(host, bytes.len()))
     }
 
-    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
+    fn response_head(
+        &mut self,
+        stream: u32,
+        headers: Pairs,
+        address: &str,
+        has_body: bool,
+    ) -> Step {
         let mut record = self.streams[&stream].host.record.borrow_mut();
         record.response = headers;
         record.address = Some(address.to_owned());
         drop(record);
-        self.run(stream, Filter::on_response_headers)
+        self.run(stream, |filter, host| filter.on_response_headers(host, has_body))
     }
 
     fn response_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
@@ -181,6 +187,10 @@ impl Host for SimHost {
     fn body(&self, _: Direction, size: usize) -> Vec<u8> {
         let body = &self.record.borrow().body;
         body[..size.min(body.len())].to_vec()
+    }
+
+    fn replace_body(&mut self, bytes: &[u8]) {
+        self.record.borrow_mut().body = bytes.to_vec();
     }
 
     fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused> {

@@ -187,12 +187,29 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_buffer_bytes(
+    buffer: BufferType,
+    start: usize,
+    max: usize,
+    data: Bytes,
+    size: usize,
+) -> Status {
+    let bytes = unsafe { bytes(data, size) }.to_vec();
+    current(|record, phase| {
+        assert!(matches!((buffer, phase), (BufferType::HttpResponseBody, Phase::ResponseBody)));
+        assert!(start == 0 && max >= record.body.len(), "all of it");
+        record.body = bytes;
+    });
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_header_map_pairs(
     map: MapType,
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
-    let block = on_map(map, |pairs| pairs.iter().collect::<Packed>());
+    let block = on_map(map, |pairs| pairs.iter().map(|(n, v)| (n, v)).collect::<Packed>());
     match block {
         Ok(headers) => unsafe { give(headers.block(), data, size) },
         Err(status) => status,
@@ -218,7 +235,7 @@ unsafe extern "C" fn proxy_get_header_map_value(
         };
     }
     let find = |pairs: &mut Pairs| {
-        let found = pairs.as_slice().iter().find(|(name, _)| *name == key);
+        let found = pairs.iter().find(|(name, _)| *name == key);
         found.map(|(_, value)| value.clone())
     };
     match on_map(map, find) {
@@ -335,7 +352,7 @@ unsafe extern "C" fn proxy_send_local_response(
     let (body, headers) = unsafe { (bytes(body, body_size), bytes(headers, headers_size)) };
     let details = unsafe { text(details, details_size) };
     let headers = Packed::new(headers.to_vec());
-    let pairs = headers.iter().map(|(name, value)| {
+    let pairs = headers.fields().map(|(name, value)| {
         (String::from_utf8(name.to_vec()).expect("a header name"), value.to_vec())
     });
     current(|record, phase| {
@@ -423,6 +440,6 @@ never_called! {
     proxy_add_header_map_value proxy_close_stream proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
     proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send proxy_grpc_stream
     proxy_get_status proxy_record_metric proxy_register_shared_queue
-    proxy_resolve_shared_queue proxy_set_buffer_bytes
+    proxy_resolve_shared_queue
     proxy_set_header_map_pairs
 }

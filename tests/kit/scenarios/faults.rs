@@ -114,3 +114,46 @@ pub fn an_id_in_use_on_another_pod_is_not_handed_out<D: Driver>(driver: impl FnO
     assert!(refused > 0);
     assert_eq!(driver.counter("id_taken"), refused);
 }
+
+/// A server that answers browsers by itself.
+fn allows_its_origin(status: u16, body: &str) -> Response<String> {
+    Response::builder()
+        .status(status)
+        .header("content-type", "text/plain")
+        .header("mcp-session-id", "fresh")
+        .header("access-control-allow-origin", "https://app.example")
+        .header("set-cookie", "a=1")
+        .header("set-cookie", "b=2")
+        .body(body.to_owned())
+        .unwrap()
+}
+
+pub fn a_replaced_response_keeps_the_pods_other_headers<D: Driver>(
+    driver: impl FnOnce(Scene) -> D,
+) {
+    let mut driver = script(driver, |seen| match seen.headers.contains_key("mcp-session-id") {
+        true => allows_its_origin(404, &"no such session ".repeat(5000)),
+        false => response(200, "fresh", RESULT),
+    });
+    is_replaced(&mut driver);
+}
+
+pub fn a_replaced_response_without_a_body_keeps_the_pods_other_headers<D: Driver>(
+    driver: impl FnOnce(Scene) -> D,
+) {
+    let mut driver = script(driver, |seen| match seen.headers.contains_key("mcp-session-id") {
+        true => allows_its_origin(404, ""),
+        false => response(200, "fresh", RESULT),
+    });
+    is_replaced(&mut driver);
+}
+
+fn is_replaced(driver: &mut impl Driver) {
+    driver.send(Ask::initialize());
+    let got = driver.send(Ask::tool("count").session("fresh"));
+    is_session_not_found(&got);
+    assert_eq!(got.header("access-control-allow-origin"), Some("https://app.example"));
+    let cookies: Vec<_> = got.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["a=1", "b=2"]);
+    assert_eq!(driver.noted().0, "lost");
+}
