@@ -6,13 +6,13 @@ use std::sync::Arc;
 use log::{Level, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
-use crate::host::{Direction, ExchangeId, Flow, Host, Note, Refused, Source};
+use crate::host::{Direction, ExchangeId, Flow, Host, Refused, Source};
 use crate::http::{Edit, Head, HeaderMap, Reply, SessionHeader, status};
 use crate::message::Media;
 use crate::session::{Pin, Place, SessionKey};
 use crate::steer::Asked;
 use crate::store::{Binding, Lookup, Wake};
-use crate::telemetry::{Decision, Metric};
+use crate::telemetry::{Decision, Metric, Note};
 use crate::worker::Worker;
 
 /// The filter at work on one HTTP exchange.
@@ -38,13 +38,9 @@ impl Filter {
 
     /// The request's headers came.
     pub fn on_request_headers(&mut self, host: &mut impl Host) -> Flow {
-        let (intent, client_steering) = self.read_request(host);
-        if !client_steering.is_empty() {
-            for name in client_steering {
-                // One that a proxy refuses to remove it does not have.
-                let _ = host.edit(Direction::Request, &Edit::Remove(name.into()));
-            }
-            host.count(Metric::Stripped);
+        let (intent, steering) = self.read_request(host);
+        if !steering.is_empty() {
+            strip(host, steering);
         }
         self.settle(host, Event::Asked(intent))
     }
@@ -209,6 +205,9 @@ impl Filter {
         }
         self.sent_to = Some(place);
         host.annotate(Note::Pod, &steering.name(place));
+        if let Some(name) = steering.header() {
+            host.annotate(Note::Header, name);
+        }
         if let Exchange::Steered { key, .. } = self.exchange {
             self.worker.begin_use(self.id, key);
         }
@@ -254,7 +253,10 @@ impl Filter {
             self.worker.begin_use(self.id, key);
         }
         host.count(Metric::Decided(decision));
-        host.annotate(Note::Decision, decision.name());
+        // It is none of this workload's requests.
+        if decision != Decision::Elsewhere {
+            host.annotate(Note::Decision, decision.name());
+        }
         let level = match decision {
             Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
             Decision::Lost => Level::Info,
@@ -266,6 +268,21 @@ impl Filter {
             let pod = pod.map(|pod| format!(" pod {pod}")).unwrap_or_default();
             log!(level, "{}:{session}{pod}", decision.name());
         }
+    }
+}
+
+/// Removes headers by which a client would choose an upstream. The one that an earlier instance of
+/// this filter has set is none of them: that has removed the client's.
+fn strip(host: &mut impl Host, steering: Vec<String>) {
+    let ours = host.noted(Note::Header);
+    let mut stripped = false;
+    for name in steering.into_iter().filter(|name| ours.as_deref() != Some(name.as_bytes())) {
+        // One that a proxy refuses to remove it does not have.
+        let _ = host.edit(Direction::Request, &Edit::Remove(name.into()));
+        stripped = true;
+    }
+    if stripped {
+        host.count(Metric::Stripped);
     }
 }
 

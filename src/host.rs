@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::http::{Edit, HeaderMap, Reply};
 use crate::session::Timestamp;
-use crate::telemetry::Metric;
+use crate::telemetry::{Metric, Note};
 
 /// Key-value data that every worker thread of one proxy sees: Envoy's "shared data".
 ///
@@ -63,8 +63,12 @@ pub trait Host: SharedData {
     /// Changes a message whose headers have not gone on yet.
     fn edit(&mut self, direction: Direction, edit: &Edit) -> Result<(), Refused>;
 
-    /// Puts a word into the request's access-log record and in reach of the proxy's routes.
+    /// Puts a word where the access log, the proxy's routes and other instances of this filter find
+    /// it, under [`Note::name`].
     fn annotate(&mut self, note: Note, value: &str);
+
+    /// What was last noted about the request at hand, by whichever instance of this filter.
+    fn noted(&self, note: Note) -> Option<Vec<u8>>;
 
     /// Sends an HTTP request of the filter's own, whose response comes whether or not the exchange
     /// at hand lives to see it. Every request that is sent has one response, in the end.
@@ -122,25 +126,6 @@ pub enum Cause {
     Overloaded,
     /// Another filter, a route, or something else.
     Other,
-}
-
-/// What a record of the access log says about the filter.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Note {
-    /// The last decision, by the name that [`crate::telemetry::Decision`] gives it.
-    Decision,
-    /// The pod that the request was steered to. Absent if the proxy chose.
-    Pod,
-}
-
-impl Note {
-    /// Its name, to which a proxy may add a prefix of its own.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Decision => "podpin.decision",
-            Self::Pod => "podpin.pod",
-        }
-    }
 }
 
 /// Tells exchanges apart.

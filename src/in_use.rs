@@ -7,17 +7,24 @@ use crate::session::{SessionKey, Timestamp};
 
 /// Exchanges that were sent where their session lives and are not over.
 ///
-/// Most end before the next tick, so those that are newer lie apart and cost an insertion and a
-/// removal. The rest are ordered by when their session was last noted as in use, so a tick looks at
-/// those that are due and at no others.
+/// Most end before the next tick, so one that begins costs an insertion and a removal. The rest are
+/// ordered by when their session was last noted as in use, so a tick looks at those that are due and
+/// at no others.
 #[derive(Debug, Default)]
 pub(crate) struct InUse {
-    /// Those that began since the last tick.
-    new: BTreeMap<ExchangeId, SessionKey>,
-    old: BTreeMap<ExchangeId, (SessionKey, Timestamp)>,
-    /// The old ones, the one that was noted longest ago first.
+    running: BTreeMap<ExchangeId, Use>,
+    /// Those that began since the last tick, over or not.
+    new: Vec<ExchangeId>,
+    /// The others, the one that was noted longest ago first.
     by_time: BTreeSet<(Timestamp, ExchangeId)>,
     ticked: Timestamp,
+}
+
+#[derive(Debug)]
+struct Use {
+    key: SessionKey,
+    /// When the session was last noted as in use, if a tick has seen this.
+    noted: Option<Timestamp>,
 }
 
 impl InUse {
@@ -27,14 +34,16 @@ impl InUse {
 
     /// An exchange uses a session from now on.
     pub(crate) fn begin(&mut self, id: ExchangeId, key: SessionKey) {
-        self.new.insert(id, key);
+        let earlier = self.running.insert(id, Use { key, noted: None });
+        if let Some(noted) = earlier.and_then(|earlier| earlier.noted) {
+            self.by_time.remove(&(noted, id));
+        }
+        self.new.push(id);
     }
 
     /// It no longer does.
     pub(crate) fn end(&mut self, id: ExchangeId) {
-        if self.new.remove(&id).is_none()
-            && let Some((_, noted)) = self.old.remove(&id)
-        {
+        if let Some(Use { noted: Some(noted), .. }) = self.running.remove(&id) {
             self.by_time.remove(&(noted, id));
         }
     }
@@ -49,9 +58,9 @@ impl InUse {
         if now < self.ticked {
             self.set_back(now);
         }
-        let began = std::mem::replace(&mut self.ticked, now);
-        for (id, key) in std::mem::take(&mut self.new) {
-            self.note(id, key, began.min(now));
+        let began = std::mem::replace(&mut self.ticked, now).min(now);
+        for id in std::mem::take(&mut self.new) {
+            self.note(id, began);
         }
         let mut due = Vec::new();
         while due.len() < most
@@ -59,25 +68,25 @@ impl InUse {
             && is_due(noted)
         {
             self.by_time.pop_first();
-            if let Some((key, _)) = self.old.get(&id).copied() {
-                self.note(id, key, now);
-                due.push(key);
-            }
+            due.extend(self.note(id, now));
         }
         due
     }
 
-    fn note(&mut self, id: ExchangeId, key: SessionKey, at: Timestamp) {
-        self.old.insert(id, (key, at));
+    fn note(&mut self, id: ExchangeId, at: Timestamp) -> Option<SessionKey> {
+        let running = self.running.get_mut(&id)?;
+        running.noted = Some(at);
         self.by_time.insert((at, id));
+        Some(running.key)
     }
 
     /// The clock was set back: what was noted later than now was noted now.
     fn set_back(&mut self, now: Timestamp) {
-        for (_, noted) in self.old.values_mut() {
+        for noted in self.running.values_mut().filter_map(|running| running.noted.as_mut()) {
             *noted = now.min(*noted);
         }
-        self.by_time = self.old.iter().map(|(id, (_, noted))| (*noted, *id)).collect();
+        let noted = self.running.iter().filter_map(|(id, running)| Some((running.noted?, *id)));
+        self.by_time = noted.collect();
     }
 }
 

@@ -84,6 +84,14 @@ impl Steering {
         edits.into_iter().flatten()
     }
 
+    /// The header that tells the proxy where a request goes, if it is one that clients may not send.
+    pub fn header(&self) -> Option<&'static str> {
+        match self {
+            Self::Authority(_) => None,
+            Self::DynamicHost(_) => Some(POD_HOST),
+        }
+    }
+
     /// What logs call `place`.
     pub fn name(&self, place: Place) -> String {
         match place {

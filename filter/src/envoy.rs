@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use podpin::host::{
-    CallId, Callout, Cause, Direction, Host, Note, Overtaken, Refused, SharedData, Source, Version,
+    CallId, Callout, Cause, Direction, Host, Overtaken, Refused, SharedData, Source, Version,
 };
 use podpin::http::{self, Edit, Reply};
-use podpin::session::Timestamp;
-use podpin::telemetry::Metric;
+use podpin::session::{Scope, Timestamp};
+use podpin::telemetry::{Metric, Note};
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
@@ -31,13 +31,24 @@ pub(crate) struct Envoy {
     callouts: Rc<Callouts>,
     /// Envoy's ids of the counters, in the order of [`Metric::all`].
     metrics: Rc<[u32]>,
+    /// The names of the notes, in the order of [`Note::ALL`].
+    notes: Rc<Vec<String>>,
 }
 
 impl Envoy {
-    pub(crate) fn new(root: u32, callouts: Rc<Callouts>) -> Result<Self, Status> {
-        let define = |metric: Metric| sdk::define_metric(MetricType::Counter, &metric.name());
+    pub(crate) fn new(root: u32, callouts: Rc<Callouts>, scope: &Scope) -> Result<Self, Status> {
+        let define = |metric: Metric| {
+            // Envoy's stats have no labels but what `stats_tags` of its bootstrap cut out of names.
+            let name = format!("{}.scope.{}", metric.name(), scope.label());
+            sdk::define_metric(MetricType::Counter, &name)
+        };
         let metrics = Metric::all().map(define).collect::<Result<_, _>>()?;
-        Ok(Self { context: root, callouts, metrics })
+        let notes = Note::ALL.map(|note| note.name(scope)).into();
+        Ok(Self { context: root, callouts, metrics, notes: Rc::new(notes) })
+    }
+
+    fn name_of(&self, note: Note) -> &str {
+        self.notes.get(note as usize).map(String::as_str).unwrap_or_default()
     }
 
     pub(crate) fn for_stream(&self, id: u32) -> Self {
@@ -114,7 +125,11 @@ impl Host for Envoy {
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
-        hostcalls::set_property(note.name(), value);
+        hostcalls::set_property(self.name_of(note), value);
+    }
+
+    fn noted(&self, note: Note) -> Option<Vec<u8>> {
+        hostcalls::property(self.name_of(note))
     }
 
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {

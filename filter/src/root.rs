@@ -36,7 +36,7 @@ impl Root {
     }
 
     fn start(&mut self, config: Config) -> bool {
-        let Ok(mut envoy) = Envoy::new(self.id, self.callouts.clone()) else {
+        let Ok(mut envoy) = Envoy::new(self.id, self.callouts.clone(), &config.scope) else {
             error!("Envoy does not let metrics be defined");
             return false;
         };

@@ -33,6 +33,13 @@ impl Scope {
         SessionKey::first_bits_of(self.absorbed.clone().chain_update(id.0))
     }
 
+    /// Its name as names of filter state and metrics can hold it: bytes other than letters, digits
+    /// and `-_./` are written `_`.
+    pub fn label(&self) -> String {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        self.name.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+    }
+
     /// A key that no session has: names what belongs to the whole scope.
     pub fn own_key(&self) -> SessionKey {
         SessionKey::first_bits_of(self.absorbed.clone())

@@ -55,7 +55,7 @@ impl Metric {
         }
     }
 
-    /// Its name.
+    /// Its name. Each scope has counters of its own; a proxy makes that a label.
     pub fn name(self) -> String {
         let word = match self {
             Self::Decided(decision) => decision.name(),

@@ -2,6 +2,8 @@
 
 mod decision;
 mod metrics;
+mod note;
 
 pub use decision::Decision;
 pub use metrics::Metric;
+pub use note::Note;

@@ -73,7 +73,7 @@ fn sessions_bound_on_any_worker_are_known_on_every_worker() {
             assert_eq!(step, Step::Go, "{id}");
         }
     });
-    assert_eq!(proxy.lock().unwrap().counters["podpin_steered_total"], 800);
+    assert_eq!(proxy.lock().unwrap().counters["podpin_steered_total.scope.default/myserver"], 800);
 }
 
 /// Two filters of one Envoy, with the same vm_id and scopes of their own.

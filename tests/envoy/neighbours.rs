@@ -80,3 +80,73 @@ async fn a_local_reply_says_why_in_its_details() {
         .await;
     }
 }
+
+/// One Podpin for each of two workloads, on paths of their own.
+fn with_another_podpin(mut example: Bootstrap) -> Bootstrap {
+    example = example.plugin(|plugin| plugin["paths"] = json!(["/mcp"]));
+    let first = example.clone().plugin(|plugin| {
+        plugin["scope"] = json!("team-a");
+        plugin["paths"] = json!(["/a"]);
+    });
+    let mut podpin = first.clone().filters()[0].clone();
+    podpin["name"] = json!("podpin-a");
+    let log = &mut example.connection_manager()["access_log"][0]["typed_config"];
+    let format = &mut log["log_format"]["text_format_source"]["inline_string"];
+    let a = "a=%FILTER_STATE(wasm.podpin.team-a.decision:PLAIN)%";
+    *format = format!("{a} {}", format.as_str().expect("a format")).into();
+    let routes = &mut example.connection_manager()["route_config"]["virtual_hosts"][0]["routes"];
+    let routes = routes.as_array_mut().expect("routes");
+    // The pods are to see what got past both.
+    for route in routes.iter_mut() {
+        route.as_object_mut().expect("a route").remove("request_headers_to_remove");
+    }
+    let mut of_a = routes[0].clone();
+    of_a["match"]["filter_state"][0]["key"] = json!("wasm.podpin.team-a.pod");
+    routes.insert(0, of_a);
+    example.filters().insert(0, podpin);
+    example
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_podpins_in_one_chain_leave_each_other_alone() {
+    let setup = Setup::start("dynamic-host.yaml", App::Stateful, with_another_podpin).await;
+    let setup = setup.expect("the set-up starts");
+    let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+    for (path, scope, other) in [("/a", "team-a", kit::SCOPE), ("/mcp", kit::SCOPE, "team-a")] {
+        let send = |ask: Ask| ask.at(path).send(&http, &origin);
+        let got = send(Ask::initialize()).await.expect("a response");
+        let id = got.headers()["mcp-session-id"].clone();
+        got.bytes().await.expect("all of the response");
+        let opened_on = setup.pods.take_seen()[0].0;
+        for _ in 0..6 {
+            let forged = Ask::tool("count").session(&id).header("x-podpin-host", "127.0.0.1:1");
+            let got = send(forged).await.expect("a response");
+            assert_eq!(got.status(), 200, "{path}");
+            got.bytes().await.expect("all of the response");
+            let seen = setup.pods.take_seen();
+            assert_eq!(seen[0].0, opened_on, "{path}");
+            let host = seen[0].1.headers["x-podpin-host"].to_str().unwrap();
+            assert!(host.starts_with(&format!("myserver-{opened_on}.")), "{path}: {host}");
+        }
+        assert_eq!(setup.envoy.counter_of(scope, "steered").await, 6);
+        assert_eq!(
+            setup.envoy.counter_of(other, "steered").await,
+            if path == "/a" { 0 } else { 6 }
+        );
+    }
+    // The first removes what clients send, wherever that goes, and the second nothing of the first's.
+    assert_eq!(setup.envoy.counter_of("team-a", "stripped").await, 12);
+    assert_eq!(setup.envoy.counter_of(kit::SCOPE, "stripped").await, 0);
+    let log = kit::wait::until("the access log", || async {
+        Some(setup.envoy.access_log()).filter(|log| log.lines().count() == 14)
+    })
+    .await;
+    let noted = |line: &str| {
+        let word =
+            |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
+        (word("a=").unwrap(), word("decision=").unwrap())
+    };
+    let noted: Vec<_> = log.lines().map(noted).collect();
+    assert!(noted[1..7].iter().all(|(a, other)| (a.as_str(), other.as_str()) == ("steered", "-")));
+    assert!(noted[8..].iter().all(|(a, other)| (a.as_str(), other.as_str()) == ("-", "steered")));
+}

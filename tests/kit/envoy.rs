@@ -11,8 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bootstrap::Bootstrap;
-use crate::root;
 use crate::wait::until;
+use crate::{SCOPE, root};
 
 pub struct Envoy {
     /// Where the listener `mcp` is.
@@ -94,8 +94,14 @@ impl Envoy {
 
     /// One of the filter's counters, by its name without `podpin_` and `_total`.
     pub async fn counter(&self, name: &str) -> u64 {
+        self.counter_of(SCOPE, name).await
+    }
+
+    /// The same of any scope.
+    pub async fn counter_of(&self, scope: &str, name: &str) -> u64 {
         let name = format!("wasmcustom.podpin_{name}_total");
-        self.stats(&name).await.expect("Envoy's stats").get(&name).copied().unwrap_or(0)
+        let stats = self.stats(&name).await.expect("Envoy's stats");
+        stats.get(&format!("{name}.scope.{scope}")).copied().unwrap_or(0)
     }
 
     /// Waits for one of the filter's counters.

@@ -27,5 +27,13 @@ pub fn root() -> PathBuf {
 
 /// The name of the StatefulSet in the examples, and of its headless Service.
 pub const STATEFUL_SET: &str = "myserver";
+/// The scope of the examples, by which notes and counters are told apart.
+pub const SCOPE: &str = "default/myserver";
+
+/// The filter state of this name, as Envoy keeps it.
+pub fn note(name: &str) -> String {
+    format!("wasm.podpin.{SCOPE}.{name}")
+}
+
 /// The domain below which its pods have their names.
 pub const DOMAIN: &str = "mcp-myserver-headless.default.svc.cluster.local";

@@ -21,7 +21,7 @@ use crate::client::{Ask, Got};
 use crate::driver::{Driver, Scene, VirtualTime};
 use crate::mini_redis::{Front, MiniRedis};
 use crate::pods::{App, SeenSoFar, noted};
-use crate::{DOMAIN, STATEFUL_SET};
+use crate::{DOMAIN, SCOPE, STATEFUL_SET, note};
 
 /// Headers as a proxy has them, with the pseudo-headers of HTTP/2.
 pub type Pairs = Vec<(String, Vec<u8>)>;
@@ -285,7 +285,7 @@ impl<E: Engine> Model<E> {
         let pod = host.strip_suffix(&format!(".{DOMAIN}"));
         let ordinal = pod.and_then(|pod| pod.strip_prefix(STATEFUL_SET)?.strip_prefix('-'));
         match ordinal.and_then(|ordinal| ordinal.parse().ok()) {
-            Some(ordinal) if record.filter_state.contains_key("wasm.podpin.pod") => ordinal,
+            Some(ordinal) if record.filter_state.contains_key(&note("pod")) => ordinal,
             _ => {
                 self.balanced += 1;
                 self.balanced % self.pods.len()
@@ -329,13 +329,13 @@ impl<E: Engine> Driver for Model<E> {
     }
 
     fn counter(&mut self, name: &str) -> u64 {
-        let name = format!("podpin_{name}_total");
+        let name = format!("podpin_{name}_total.scope.{SCOPE}");
         self.engine.proxy().counters.get(&name).copied().unwrap_or(0)
     }
 
     fn noted(&mut self) -> (String, String) {
         let state = |name: &str| self.last.filter_state.get(name).cloned().unwrap_or("-".into());
-        (state("wasm.podpin.decision"), state("wasm.podpin.pod"))
+        (state(&note("decision")), state(&note("pod")))
     }
 }
 

@@ -23,7 +23,7 @@ fn requests_that_miss_together_wait_for_one_answer() {
     sim.respond_to_call(calls[0].0, pin);
     for stream in waiting {
         assert_eq!(sim.step(stream), Step::Go);
-        assert_eq!(sim.record(stream).filter_state["wasm.podpin.pod"], "myserver-2");
+        assert_eq!(sim.record(stream).filter_state[&kit::note("pod")], "myserver-2");
     }
     assert_eq!(ask(&mut sim, "a").1, Step::Go, "now it is known here");
     assert!(sim.calls().is_empty());

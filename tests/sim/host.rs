@@ -10,12 +10,12 @@ use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
 use podpin::filter::Filter;
 use podpin::host::{
-    CallId, CallResponse, Callout, Cause, Direction, ExchangeId, Flow, Host, Note, Overtaken,
-    Refused, SharedData, Source, Version,
+    CallId, CallResponse, Callout, Cause, Direction, ExchangeId, Flow, Host, Overtaken, Refused,
+    SharedData, Source, Version,
 };
 use podpin::http::{Edit, HeaderMap, status};
-use podpin::session::Timestamp;
-use podpin::telemetry::Metric;
+use podpin::session::{Scope, Timestamp};
+use podpin::telemetry::{Metric, Note};
 use podpin::worker::Worker;
 use serde_json::Value;
 
@@ -215,8 +215,13 @@ impl Host for SimHost {
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
-        let key = format!("wasm.{}", note.name());
+        let key = format!("wasm.{}", note.name(&Scope::new(kit::SCOPE)));
         self.record.borrow_mut().filter_state.insert(key, value.to_owned());
+    }
+
+    fn noted(&self, note: Note) -> Option<Vec<u8>> {
+        let key = format!("wasm.{}", note.name(&Scope::new(kit::SCOPE)));
+        self.record.borrow().filter_state.get(&key).map(|value| value.clone().into())
     }
 
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
@@ -244,6 +249,11 @@ impl Host for SimHost {
     }
 
     fn count(&mut self, metric: Metric) {
-        *self.proxy.borrow_mut().counters.entry(metric.name()).or_default() += 1;
+        *self
+            .proxy
+            .borrow_mut()
+            .counters
+            .entry(format!("{}.scope.{}", metric.name(), kit::SCOPE))
+            .or_default() += 1;
     }
 }

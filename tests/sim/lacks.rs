@@ -30,7 +30,7 @@ fn without_randomness_sessions_are_spread_all_the_same() {
     for number in 0..60 {
         let (stream, step) = initialize(&mut sim, &number.to_string());
         assert_eq!(step, Step::Go);
-        pods.insert(sim.record(stream).filter_state["wasm.podpin.pod"].clone());
+        pods.insert(sim.record(stream).filter_state[&kit::note("pod")].clone());
     }
     assert_eq!(pods.len(), 3);
     assert_eq!(counter(&sim, "random_missing"), 60);

@@ -284,6 +284,9 @@ unsafe extern "C" fn proxy_get_property(
         "upstream\0address" => record.address.clone(),
         "response\0code_details" if record.address.is_some() => Some("via_upstream".to_owned()),
         "response\0code_details" => Some("route_not_found".to_owned()),
+        path if path.starts_with("podpin.") => {
+            record.filter_state.get(&format!("wasm.{path}")).cloned()
+        }
         _ => panic!("property {path:?} is not simulated"),
     });
     match value {
