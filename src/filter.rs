@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use log::{Level, log, log_enabled};
+use log::{Level, debug, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
-use crate::host::{Direction, ExchangeId, Flow, Host, Refused, Source};
+use crate::host::{Callout, Direction, ExchangeId, Flow, Host, Refused, Secret, Source};
 use crate::http::{Edit, Head, HeaderMap, Reply, SessionHeader, status};
 use crate::message::Media;
 use crate::session::{Pin, Place, SessionKey};
@@ -14,6 +15,9 @@ use crate::steer::Asked;
 use crate::store::{Binding, Lookup, Wake};
 use crate::telemetry::{Decision, Metric, Note};
 use crate::worker::Worker;
+
+/// How long a pod may take to end a session that no client learned of.
+const END_ON_POD: Duration = Duration::from_secs(5);
 
 /// The filter at work on one HTTP exchange.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct Filter {
     exchange: Exchange,
     /// What the request's headers said that steering needs.
     asked: Asked,
+    /// The path of a request that may open a session.
+    path: Vec<u8>,
     /// Where the request was sent.
     sent_to: Option<Place>,
 }
@@ -33,7 +39,7 @@ impl Filter {
     /// A filter for the exchange that the proxy calls `id`.
     pub fn new(id: ExchangeId, worker: Arc<Worker>) -> Self {
         let (exchange, asked) = (Exchange::default(), Asked::default());
-        Self { id, worker, exchange, asked, sent_to: None }
+        Self { id, worker, exchange, asked, path: Vec::new(), sent_to: None }
     }
 
     /// The request's headers came.
@@ -111,6 +117,9 @@ impl Filter {
         if matches!(intent, Intent::Open | Intent::Use { .. }) {
             self.asked = config.steering.asked(&head);
         }
+        if intent == Intent::Open {
+            self.path = head.path.to_vec();
+        }
         (intent, head.client_steering.iter().map(|name| (*name).to_owned()).collect())
     }
 
@@ -151,11 +160,11 @@ impl Filter {
                     return Flow::Reply(reply.carrying(&host.response_headers()));
                 }
                 Act::ReplaceHeaders(ref reply) => {
+                    self.conclude(host, &verdict);
                     for edit in reply.edits() {
                         // A header that cannot be changed is no reason to send the client on.
                         let _ = host.edit(Direction::Response, &edit);
                     }
-                    self.conclude(host, &verdict);
                     return Flow::Continue;
                 }
                 Act::ReplaceBody(ref body) => {
@@ -214,6 +223,28 @@ impl Filter {
         Ok(())
     }
 
+    /// Without the client's credentials, which are not kept; what a pod makes of it is its own
+    /// affair.
+    fn end_on_pod(&self, host: &mut impl Host, place: Place) {
+        let authority = self.worker.config.steering.authority(place);
+        let (Some(cluster), Some(authority)) = (host.upstream_cluster(), authority) else { return };
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
+        let id = host.response_headers().get("mcp-session-id").and_then(text);
+        let (Some(path), Some(id)) = (text(&self.path), id) else { return };
+        let callout = Callout {
+            cluster,
+            method: "DELETE",
+            path,
+            authority,
+            headers: vec![("mcp-session-id", Secret(id))],
+            body: Vec::new(),
+            timeout: END_ON_POD,
+        };
+        if host.call(&callout).is_err() {
+            debug!("a session that no client learned of cannot be ended on its pod");
+        }
+    }
+
     fn response_to_opening(&self, host: &impl Host) -> ResponseHead {
         let headers = host.response_headers();
         let (mut code, mut session) = (0, SessionHeader::None);
@@ -246,6 +277,7 @@ impl Filter {
                     let now = host.now();
                     self.worker.store.unbind(host, key, now);
                 }
+                Effect::EndOnPod(place) => self.end_on_pod(host, *place),
             }
         }
         let Some(decision) = verdict.decision else { return };

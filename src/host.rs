@@ -81,6 +81,10 @@ pub trait Host: SharedData {
     /// it. That a response came from there is for [`Host::response_source`] to say.
     fn upstream_address(&self) -> Option<Vec<u8>>;
 
+    /// The proxy's name for the cluster that the request was sent to, as [`Callout::cluster`] takes
+    /// it.
+    fn upstream_cluster(&self) -> Option<String>;
+
     /// The time of day.
     fn now(&self) -> Timestamp;
 

@@ -84,6 +84,14 @@ impl Steering {
         edits.into_iter().flatten()
     }
 
+    /// The `:authority` by which the proxy finds `place` for a callout; `None` if it cannot.
+    pub fn authority(&self, place: Place) -> Option<String> {
+        match place {
+            Place::Pod(pod) => Some(self.pods().set.authority(pod)),
+            Place::Endpoint(_) => None,
+        }
+    }
+
     /// The header that tells the proxy where a request goes, if it is one that clients may not send.
     pub fn header(&self) -> Option<&'static str> {
         match self {

@@ -144,6 +144,10 @@ impl Host for Envoy {
         hostcalls::property("upstream\0address")
     }
 
+    fn upstream_cluster(&self) -> Option<String> {
+        String::from_utf8(hostcalls::property("xds\0cluster_name")?).ok()
+    }
+
     fn now(&self) -> Timestamp {
         let now = sdk::get_current_time().unwrap_or(UNIX_EPOCH);
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -59,6 +59,8 @@ pub enum Exchange {
     Binding {
         /// Which one.
         key: SessionKey,
+        /// Where it lives.
+        place: Place,
         /// The response that waits.
         response: ResponseHead,
     },
@@ -150,8 +152,8 @@ impl Exchange {
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
-            (Self::Binding { key, response }, Event::Stored(binding)) => {
-                Self::stored(key, response, binding)
+            (Self::Binding { key, place, response }, Event::Stored(binding)) => {
+                Self::stored(key, place, response, binding)
             }
             (Self::Replacing { body }, Event::ResponseBody(_)) => {
                 let replacement = Act::ReplaceBody(body.unwrap_or_default());
@@ -242,7 +244,7 @@ impl Exchange {
         let opened = response.succeeded() && opens != Opens::No;
         match response.session.filter(|_| opened) {
             Some(Ok(key)) => {
-                (Self::Binding { key, response }, Verdict::next(Act::Bind(key, place)))
+                (Self::Binding { key, place, response }, Verdict::next(Act::Bind(key, place)))
             }
             Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
             None => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
@@ -265,7 +267,12 @@ impl Exchange {
         (Self::Over, verdict)
     }
 
-    fn stored(key: SessionKey, response: ResponseHead, binding: Binding) -> (Self, Verdict) {
+    fn stored(
+        key: SessionKey,
+        place: Place,
+        response: ResponseHead,
+        binding: Binding,
+    ) -> (Self, Verdict) {
         let decision = match binding {
             Binding::Bound => {
                 let response = ResponsePeek::into(response.media);
@@ -275,8 +282,9 @@ impl Exchange {
             Binding::Taken => Decision::IdTaken,
             Binding::Failed => Decision::StoreFailed,
         };
+        // The client will never learn of the session, so nobody would ever end it.
         let (state, verdict) = Self::replaced(response, Reply::unavailable());
-        (state, verdict.about(key, decision))
+        (state, verdict.about(key, decision).causing(Effect::EndOnPod(place)))
     }
 
     /// Puts a reply in the place of a response, so that other filters see it pass as any other. One

@@ -143,7 +143,8 @@ fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
         let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
         assert_eq!((verdict.act, verdict.decision), (act, Some(decision)));
-        assert_eq!((verdict.session, verdict.effects), (Some(KEY), vec![]));
+        let ended = if binding == Binding::Bound { vec![] } else { vec![Effect::EndOnPod(POD)] };
+        assert_eq!((verdict.session, verdict.effects), (Some(KEY), ended));
     }
 }
 

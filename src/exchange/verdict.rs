@@ -47,6 +47,9 @@ pub enum Act {
 pub enum Effect {
     /// The session is over: its pin is to be dropped.
     Unbind(SessionKey),
+    /// The session that the response at hand names is to be ended by a DELETE to the pod that
+    /// opened it, if the proxy can send one there.
+    EndOnPod(Place),
 }
 
 // === impl Verdict ===

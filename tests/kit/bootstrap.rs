@@ -22,6 +22,9 @@ pub const WEBDIS: u16 = 7379;
 const CONNECTION_MANAGER: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
+/// The cluster of the pods by name.
+pub const PODS: &str = "pods";
+
 /// The module, below the root of the repository.
 pub const MODULE: &str = "dist/podpin.wasm";
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, PODS};
 use crate::client::{Ask, Got};
 use crate::driver::{Driver, Scene, VirtualTime};
 use crate::mini_redis::{Front, MiniRedis};
@@ -266,13 +266,32 @@ impl<E: Engine> Model<E> {
         let mut calls = self.engine.calls();
         while !calls.is_empty() {
             for (call, callout) in calls {
-                let redis = self.redis.as_mut().expect("no callout without a Redis");
-                let response = redis.response(&callout, self.engine.proxy().milliseconds);
+                let now = self.engine.proxy().milliseconds;
+                let response = match &mut self.redis {
+                    _ if callout.cluster == PODS => self.pod_answers(callout),
+                    Some(redis) => redis.response(&callout, now),
+                    None => panic!("no callout without a Redis"),
+                };
                 self.engine.respond_to_call(call, response);
             }
             calls = self.engine.calls();
         }
         if step == Step::Wait { self.engine.step(stream) } else { step }
+    }
+
+    /// A callout to a pod, by its name.
+    fn pod_answers(&self, callout: Callout) -> CallResponse {
+        let ordinal = ordinal_of(&callout.authority).expect("a pod");
+        let mut pairs: Pairs = vec![
+            (":method".to_owned(), callout.method.into()),
+            (":path".to_owned(), callout.path.into()),
+            (":authority".to_owned(), callout.authority.into()),
+        ];
+        let headers = callout.headers.into_iter();
+        pairs.extend(headers.map(|(name, value)| (name.to_owned(), value.0.into())));
+        let request = http_request(&pairs, callout.body);
+        let Ok(response) = self.runtime.block_on(self.pods[ordinal].0.clone().oneshot(request));
+        CallResponse { status: response.status().as_u16(), body: Vec::new() }
     }
 
     /// Envoy's routes of the main example.
@@ -281,10 +300,7 @@ impl<E: Engine> Model<E> {
         let authority = authority.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
         let dynamic = record.filter_state.get("envoy.upstream.dynamic_host").cloned();
         let host = dynamic.or(authority).unwrap_or_default();
-        let host = host.strip_suffix(":8080").unwrap_or(&host);
-        let pod = host.strip_suffix(&format!(".{DOMAIN}"));
-        let ordinal = pod.and_then(|pod| pod.strip_prefix(STATEFUL_SET)?.strip_prefix('-'));
-        match ordinal.and_then(|ordinal| ordinal.parse().ok()) {
+        match ordinal_of(&host) {
             Some(ordinal) if record.filter_state.contains_key(&note("pod")) => ordinal,
             _ => {
                 self.balanced += 1;
@@ -355,6 +371,13 @@ impl<E: Engine> VirtualTime for Model<E> {
         self.engine.end(self.held.take().expect("something is held open"));
         self.answered(0, Step::Go);
     }
+}
+
+/// The pod of this name.
+fn ordinal_of(host: &str) -> Option<usize> {
+    let host = host.strip_suffix(":8080").unwrap_or(host);
+    let pod = host.strip_suffix(&format!(".{DOMAIN}"))?;
+    pod.strip_prefix(STATEFUL_SET)?.strip_prefix('-')?.parse().ok()
 }
 
 /// The filter's configuration in the main example.

@@ -169,7 +169,7 @@ impl RealEnvoy {
 
     async fn exchange(&self, ask: Ask) -> Result<Got> {
         self.pods.take_seen();
-        let is_get = ask.method == http::Method::GET;
+        let (method, is_get) = (ask.method.clone(), ask.method == http::Method::GET);
         let ask = ask.header("host", "mcp.example");
         let response = ask.send(&self.http, &self.envoy.url("")).await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -177,7 +177,8 @@ impl RealEnvoy {
             true => Vec::new(),
             false => response.bytes().await?.to_vec(),
         };
-        let pod = self.pods.take_seen().pop();
+        // Beside it a pod may see a request of the filter's own.
+        let pod = self.pods.take_seen().into_iter().rfind(|(_, seen)| seen.method == method);
         Ok(Got { status, headers, body, pod })
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::bootstrap::PODS;
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
 use podpin::filter::Filter;
@@ -237,6 +238,10 @@ impl Host for SimHost {
 
     fn upstream_address(&self) -> Option<Vec<u8>> {
         self.record.borrow().address.clone().map(String::into_bytes)
+    }
+
+    fn upstream_cluster(&self) -> Option<String> {
+        Some(PODS.to_owned())
     }
 
     fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 
 use super::{Phase, ROOT, WORKER, Worker};
+use kit::bootstrap::PODS;
 use kit::model::{Pairs, StreamRecord};
 use podpin::host::{Callout, Secret};
 use podpin::http::HeaderMap;
@@ -281,6 +282,7 @@ unsafe extern "C" fn proxy_get_property(
 ) -> Status {
     let path = unsafe { text(path, path_size) };
     let value = current(|record, _| match path.as_str() {
+        "xds\0cluster_name" => Some(PODS.to_owned()),
         "upstream\0address" => record.address.clone(),
         "response\0code_details" if record.address.is_some() => Some("via_upstream".to_owned()),
         "response\0code_details" => Some("route_not_found".to_owned()),
