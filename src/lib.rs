@@ -16,6 +16,8 @@ pub mod http;
 mod in_use;
 mod lock;
 pub mod message;
+#[cfg(test)]
+mod mutation;
 pub mod pods;
 pub mod session;
 pub mod steer;

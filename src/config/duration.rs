@@ -33,6 +33,7 @@ pub(super) fn shown(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutation::mutated;
     use proptest::prelude::*;
 
     #[test]
@@ -66,8 +67,13 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_a_panic(text: String) {
-            parse(&text);
+        fn what_is_almost_a_duration_is_read_or_is_none(
+            text in mutated(["250ms", "30s", "18446744073709551615ms", "5124095576030430h"]),
+        ) {
+            let text = String::from_utf8_lossy(&text);
+            if let Some(duration) = parse(&text) {
+                prop_assert_eq!(parse(&shown(duration)), Some(duration));
+            }
         }
     }
 }

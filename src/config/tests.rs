@@ -1,4 +1,5 @@
 use super::*;
+use crate::mutation::mutated;
 use crate::session::Place;
 use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
@@ -341,28 +342,46 @@ fn a_number_may_come_as_a_whole_float() {
     assert_eq!(parse(&config).steering.stateful_set().replicas, 3);
 }
 
+/// With everything there is, in both kinds of store.
+fn valid() -> [String; 3] {
+    let redis = json!({
+        "kind": "redis", "cluster": "webdis", "authority": "a", "timeout": "1s", "key_prefix": "p:",
+        "dialect": "webdis", "user": "someone", "password": "s3cret", "on_error": "continue",
+    });
+    let upstash = json!({"kind": "redis", "cluster": "c", "dialect": "upstash", "token": "s3cret"});
+    [whole_config(), with_store(redis), with_store(upstash)].map(|config| config.to_string())
+}
+
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
-        let _ = Config::parse(&bytes);
+    fn what_is_almost_a_configuration_is_read_or_refused_with_a_reason(bytes in mutated(valid())) {
+        match Config::parse(&bytes) {
+            Ok(config) => prop_assert!(config.lifetime.idle_timeout <= config.lifetime.max_age),
+            Err(mistakes) => prop_assert!(mistakes.to_string().contains(": ")),
+        }
     }
 
     #[test]
-    fn any_value_anywhere_is_read_without_a_panic(
-        key in "workload|steer|store|session|placement|paths|scope",
-        inner in "replicas|port|capacity|idle_timeout|drain|stateful_set",
+    fn any_value_anywhere_is_read_or_named(
+        pointer in "/(workload|store|session|placement)/(replicas|port|capacity|idle_timeout|max_age|drain|stateful_set|first_ordinal|kind|cluster|timeout)|/(steer|scope|paths|sse_paths|on_unreachable|workload|store)",
         value in prop_oneof![
             any::<f64>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<String>().prop_map(Value::from),
             prop::collection::vec(any::<i64>(), 0..4).prop_map(Value::from),
             Just(Value::Null),
+            Just(json!({})),
         ],
     ) {
         let mut config = whole_config();
-        config[key.as_str()] = value.clone();
-        let _ = Config::parse(config.to_string().as_bytes());
-        config[key.as_str()] = json!({inner: value});
-        let _ = Config::parse(config.to_string().as_bytes());
+        let mut place = &mut config;
+        for key in pointer.split('/').skip(1) {
+            place = &mut place[key];
+        }
+        *place = value;
+        if let Err(mistakes) = Config::parse(config.to_string().as_bytes()) {
+            let key = pointer.split('/').nth(1).unwrap();
+            prop_assert!(mistakes.to_string().contains(key), "{} does not name {}", mistakes, key);
+        }
     }
 }

@@ -21,9 +21,22 @@ proptest! {
         prop_assert_eq!(read, pairs);
     }
 
+    /// Lengths that lie included.
     #[test]
-    fn any_block_is_read_without_a_panic(block: Vec<u8>) {
-        Packed::new(block).fields().count();
+    fn no_field_reaches_out_of_a_block_in_which_bytes_are_wrong(
+        pairs in prop::collection::vec(any::<(Vec<u8>, Vec<u8>)>(), 1..6),
+        wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let headers: Packed = pairs.iter().map(|(n, v)| (n, v)).collect();
+        let mut block = headers.block().to_vec();
+        for (place, byte) in wrong {
+            // Most of all in what says how long things are.
+            let place = place.index(block.len().min(4 + 8 * pairs.len()));
+            block[place] = byte;
+        }
+        let headers = Packed::new(block);
+        let read: usize = headers.fields().map(|(n, v)| n.len() + v.len() + 2).sum();
+        prop_assert!(read <= headers.block().len());
     }
 
     #[test]
