@@ -6,6 +6,7 @@ mod examples;
 mod load;
 mod malformed;
 mod neighbours;
+mod readiness;
 mod redis;
 mod streams;
 mod table;
