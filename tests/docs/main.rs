@@ -92,19 +92,19 @@ fn every_example_has_the_same_access_log() {
 
 /// An operator who does what the comments of an example say.
 #[test]
-fn an_example_without_the_lines_that_a_cluster_does_not_need_loads() {
+fn an_example_without_the_line_that_a_cluster_does_not_need_loads() {
     for name in ["envoy.yaml", "dynamic-host.yaml", "redis.yaml"] {
         let text = read(&format!("envoy/{name}"));
         let (mut kept, mut removed, mut leaving) = (String::new(), 0, None);
         for line in text.lines() {
             let depth = line.len() - line.trim_start().len();
-            if line.contains("# CHANGE: in a cluster remove these lines") {
+            if line.contains("# CHANGE: in a cluster remove this line") {
                 leaving = Some(depth);
                 removed += 1;
             }
             match leaving {
                 // The comment, the key at its depth, and what lies deeper.
-                Some(from) if depth > from || line.trim_start().starts_with(['#', 't']) => {}
+                Some(from) if depth > from || line.trim_start().starts_with(['#', 'r']) => {}
                 _ => {
                     leaving = None;
                     kept.push_str(line);
@@ -112,8 +112,8 @@ fn an_example_without_the_lines_that_a_cluster_does_not_need_loads() {
                 }
             }
         }
-        assert_eq!(removed, 2, "{name}");
-        assert!(!kept.contains("typed_dns_resolver_config"), "{name}");
+        assert_eq!(removed, 1, "{name}");
+        assert!(!kept.contains("resolvers:"), "{name}");
         let bootstrap = Bootstrap(serde_yaml_ng::from_str(&kept).expect("YAML"))
             .with_module(&root().join(MODULE));
         let output = validate(&bootstrap).expect("Envoy runs");

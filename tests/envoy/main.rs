@@ -2,12 +2,14 @@
 
 mod configuration;
 mod demo;
+mod dns;
 mod examples;
 mod load;
 mod malformed;
 mod neighbours;
 mod readiness;
 mod redis;
+mod retries;
 mod streams;
 mod table;
 mod untouched;
