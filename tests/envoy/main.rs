@@ -1,5 +1,6 @@
 //! Real Envoy, the wasm module, and real MCP servers.
 
+mod authorization;
 mod configuration;
 mod demo;
 mod dns;
