@@ -160,7 +160,7 @@ fn with_envelope(bootstrap: Bootstrap) -> Bootstrap {
 fn with_pod_routing(bootstrap: Bootstrap) -> Bootstrap {
     let mut bootstrap = bootstrap.without_podpin();
     let hosts = &mut bootstrap.connection_manager()["route_config"]["virtual_hosts"];
-    let steered = &mut hosts[1]["routes"][0]["match"];
+    let steered = &mut hosts[0]["routes"][0]["match"];
     *steered = json!({"prefix": "/"});
     bootstrap
 }

@@ -90,21 +90,60 @@ fn every_example_has_the_same_access_log() {
     assert_eq!((log("dynamic-host.yaml"), log("redis.yaml")), (main.clone(), main));
 }
 
+/// What one does to reach pods, all do.
+#[test]
+fn every_example_finds_and_reaches_pods_alike() {
+    let parts = |name| {
+        let mut example = Bootstrap::example(name).unwrap();
+        let pods = example.take_cluster("pods");
+        let mut paths = Value::Null;
+        example = example.plugin(|plugin| paths = plugin["paths"].clone());
+        let dns = example.filters().iter().find_map(|filter| {
+            let config = &filter["typed_config"]["dns_cache_config"];
+            config.is_object().then(|| config.clone())
+        });
+        let routes = &example.connection_manager()["route_config"]["virtual_hosts"][0]["routes"];
+        let steered = routes[0]["route"].clone();
+        assert_eq!((&routes[0]["name"], &steered["cluster"]), (&json!("steered"), &json!("pods")));
+        (pods, example.take_cluster("myserver"), paths, dns.expect("a DNS cache"), steered)
+    };
+    let main = parts("envoy.yaml");
+    assert_eq!(main.2, json!(["/mcp", "/mcp/"]), "some servers redirect one to the other");
+    assert_eq!((parts("dynamic-host.yaml"), parts("redis.yaml")), (main.clone(), main));
+}
+
+/// Podpin's place among the filters: Envoy's own can stand on one side of it only.
+#[test]
+fn every_example_has_podpin_before_the_dynamic_forward_proxy() {
+    for name in ["envoy.yaml", "dynamic-host.yaml", "redis.yaml"] {
+        let mut example = Bootstrap::example(name).unwrap();
+        let filters: Vec<_> = example.filters().iter().map(|filter| &filter["name"]).collect();
+        let (proxy, router) =
+            ("envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.router");
+        assert_eq!(filters, ["podpin", proxy, router], "{name}");
+        let text = read(&format!("envoy/{name}"));
+        let comment = text.split("- name: podpin").next().unwrap().rsplit("http_filters:").next();
+        for filter in ["jwt_authn", "ext_authz", "rbac", "ext_proc"] {
+            assert!(comment.unwrap().contains(filter), "{name}: {filter}");
+        }
+    }
+}
+
 /// An operator who does what the comments of an example say.
 #[test]
-fn an_example_without_the_lines_that_a_cluster_does_not_need_loads() {
+fn an_example_without_the_line_that_a_cluster_does_not_need_loads() {
     for name in ["envoy.yaml", "dynamic-host.yaml", "redis.yaml"] {
         let text = read(&format!("envoy/{name}"));
         let (mut kept, mut removed, mut leaving) = (String::new(), 0, None);
         for line in text.lines() {
             let depth = line.len() - line.trim_start().len();
-            if line.contains("# CHANGE: in a cluster remove these lines") {
+            if line.contains("# CHANGE: in a cluster remove this line") {
                 leaving = Some(depth);
                 removed += 1;
             }
             match leaving {
                 // The comment, the key at its depth, and what lies deeper.
-                Some(from) if depth > from || line.trim_start().starts_with(['#', 't']) => {}
+                Some(from) if depth > from || line.trim_start().starts_with(['#', 'r']) => {}
                 _ => {
                     leaving = None;
                     kept.push_str(line);
@@ -112,8 +151,8 @@ fn an_example_without_the_lines_that_a_cluster_does_not_need_loads() {
                 }
             }
         }
-        assert_eq!(removed, 2, "{name}");
-        assert!(!kept.contains("typed_dns_resolver_config"), "{name}");
+        assert_eq!(removed, 1, "{name}");
+        assert!(!kept.contains("resolvers:"), "{name}");
         let bootstrap = Bootstrap(serde_yaml_ng::from_str(&kept).expect("YAML"))
             .with_module(&root().join(MODULE));
         let output = validate(&bootstrap).expect("Envoy runs");

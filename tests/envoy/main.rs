@@ -1,13 +1,17 @@
 //! Real Envoy, the wasm module, and real MCP servers.
 
+mod authorization;
 mod configuration;
 mod demo;
+mod dns;
 mod examples;
 mod load;
 mod malformed;
 mod neighbours;
 mod orphans;
+mod readiness;
 mod redis;
+mod retries;
 mod streams;
 mod table;
 mod untouched;

@@ -2,7 +2,7 @@
 //! all on one port, as the pods of a StatefulSet are.
 
 use std::borrow::Cow;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -81,7 +81,12 @@ impl Pods {
 
     /// Starts a pod again on the same address, without anything it had in memory.
     pub fn start_again(&mut self, ordinal: usize) -> Result<()> {
-        let listener = TcpListener::bind((pod_ip(ordinal), self.port))?;
+        self.start_again_at(ordinal, pod_ip(ordinal))
+    }
+
+    /// The same on another address, as Kubernetes does.
+    pub fn start_again_at(&mut self, ordinal: usize, ip: Ipv4Addr) -> Result<()> {
+        let listener = TcpListener::bind((ip, self.port))?;
         let seen = self.pods[ordinal].seen.clone();
         self.pods[ordinal] = Pod::run(listener, self.app, ordinal, seen)?;
         Ok(())

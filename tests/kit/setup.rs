@@ -32,9 +32,20 @@ impl Setup {
         app: App,
         change: impl FnOnce(Bootstrap) -> Bootstrap,
     ) -> Result<Self> {
+        Self::start_ready(example, app, &[0, 1, 2], change).await
+    }
+
+    /// The same with only these ordinals ready.
+    pub async fn start_ready(
+        example: &str,
+        app: App,
+        ready: &[usize],
+        change: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Result<Self> {
         let pods = Pods::start(3, None, app)?;
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
+        dns.set(&ips.into_iter().map(Some).collect::<Vec<_>>(), ready).await?;
         let envoy = Envoy::start(&change(on_free_ports(example, &pods, &dns)?)).await?;
         Ok(Self { envoy, dns, pods })
     }
