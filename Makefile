@@ -4,7 +4,10 @@
 EXAMPLE ?= envoy.yaml
 CARGO ?= cargo
 
-.PHONY: help demo demo-redis up build test bench lint envoy prerequisites prerequisites-redis
+# Two that install packages at once would wait for each other in vain.
+.NOTPARALLEL:
+.PHONY: help demo demo-redis up build test bench lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-build prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +21,7 @@ demo-redis: prerequisites-redis build envoy ## Sessions across two Envoys that s
 up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
 	@$(CARGO) run --locked --package podpin-tests --bin demo up $(EXAMPLE)
 
-build: ## Builds dist/podpin.wasm
+build: prerequisites-build ## Builds dist/podpin.wasm
 	@filter/build-wasm
 
 test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
@@ -27,18 +30,24 @@ test: prerequisites-redis build envoy ## Runs all tests, up to those on a real E
 bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
-lint: ## Checks format, lints, and that the core depends on no proxy
+lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
 	  if echo "$$tree" | grep -E 'proxy-wasm|getrandom|rand '; then \
 	  echo 'podpin: the core must not depend on a proxy or on randomness' >&2; exit 1; fi
 
-envoy: ## Installs Envoy under .tools/, unless there is one
+envoy: prerequisites ## Installs Envoy under .tools/, unless there is one
 	@tests/install-envoy
 
 prerequisites:
-	@tests/prerequisites
+	@tests/prerequisites rust wasm envoy
 
 prerequisites-redis:
-	@tests/prerequisites redis
+	@tests/prerequisites rust wasm envoy redis
+
+prerequisites-build:
+	@tests/prerequisites rust wasm
+
+prerequisites-lint:
+	@tests/prerequisites rust lint
