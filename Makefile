@@ -3,10 +3,12 @@
 .DEFAULT_GOAL := help
 EXAMPLE ?= envoy.yaml
 CARGO ?= cargo
+# The newest release of each minor of Envoy that the tests are run on, oldest first.
+ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build test bench lint envoy
+.PHONY: help demo demo-redis up build test test-matrix test-oldest bench lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-build prerequisites-lint
 
 help: ## Shows this list
@@ -27,6 +29,12 @@ build: prerequisites-build ## Builds dist/podpin.wasm
 test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace
 
+test-matrix: prerequisites-redis build ## Runs those on a real Envoy on one of each minor that is supported
+	@$(call test_on,$(ENVOYS))
+
+test-oldest: prerequisites-redis build ## Runs them on the oldest only
+	@$(call test_on,$(firstword $(ENVOYS)))
+
 bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
@@ -38,7 +46,17 @@ lint: prerequisites-lint ## Checks format, lints, and that the core depends on n
 	  echo 'podpin: the core must not depend on a proxy or on randomness' >&2; exit 1; fi
 
 envoy: prerequisites ## Installs Envoy under .tools/, unless there is one
-	@tests/install-envoy
+	@tests/install-envoy $(lastword $(ENVOYS)) $(firstword $(ENVOYS))
+
+# The tests that a release of Envoy can fail, on each of these.
+define test_on
+set -e; for version in $(1); do \
+  tests/install-envoy $$version; \
+  echo "on Envoy $$version"; \
+  ENVOY=$(CURDIR)/.tools/envoy-$$version/bin/envoy \
+    $(CARGO) test --locked --workspace --test docs --test envoy; \
+done
+endef
 
 prerequisites:
 	@tests/prerequisites rust wasm envoy
