@@ -3,8 +3,13 @@
 .DEFAULT_GOAL := help
 EXAMPLE ?= envoy.yaml
 CARGO ?= cargo
+# The newest release of each minor of Envoy that the tests are run on, oldest first.
+ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3 1.40.0
 
-.PHONY: help demo demo-redis up build test bench lint envoy prerequisites prerequisites-redis
+# Two that install packages at once would wait for each other in vain.
+.NOTPARALLEL:
+.PHONY: help demo demo-redis up build test test-matrix test-oldest bench lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-build prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,27 +23,49 @@ demo-redis: prerequisites-redis build envoy ## Sessions across two Envoys that s
 up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
 	@$(CARGO) run --locked --package podpin-tests --bin demo up $(EXAMPLE)
 
-build: ## Builds dist/podpin.wasm
+build: prerequisites-build ## Builds dist/podpin.wasm
 	@filter/build-wasm
 
 test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace
 
+test-matrix: prerequisites-redis build ## Runs those on a real Envoy on one of each minor that is supported
+	@$(call test_on,$(ENVOYS))
+
+test-oldest: prerequisites-redis build ## Runs them on the oldest only
+	@$(call test_on,$(firstword $(ENVOYS)))
+
 bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
-lint: ## Checks format, lints, and that the core depends on no proxy
+lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
 	  if echo "$$tree" | grep -E 'proxy-wasm|getrandom|rand '; then \
 	  echo 'podpin: the core must not depend on a proxy or on randomness' >&2; exit 1; fi
 
-envoy: ## Installs Envoy under .tools/, unless there is one
-	@tests/install-envoy
+envoy: prerequisites ## Installs Envoy under .tools/, unless there is one
+	@tests/install-envoy $(lastword $(ENVOYS)) $(firstword $(ENVOYS))
+
+# The tests that a release of Envoy can fail, on each of these.
+define test_on
+set -e; for version in $(1); do \
+  tests/install-envoy $$version; \
+  echo "on Envoy $$version"; \
+  ENVOY=$(CURDIR)/.tools/envoy-$$version/bin/envoy \
+    $(CARGO) test --locked --workspace --test docs --test envoy; \
+done
+endef
 
 prerequisites:
-	@tests/prerequisites
+	@tests/prerequisites rust wasm envoy
 
 prerequisites-redis:
-	@tests/prerequisites redis
+	@tests/prerequisites rust wasm envoy redis
+
+prerequisites-build:
+	@tests/prerequisites rust wasm
+
+prerequisites-lint:
+	@tests/prerequisites rust lint

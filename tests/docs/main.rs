@@ -49,6 +49,20 @@ fn commands_of_the_readme_are_targets_of_make() {
 }
 
 #[test]
+fn the_readme_names_the_minors_of_envoy_that_the_tests_run_on() {
+    let makefile = read("Makefile");
+    let versions = makefile.lines().find_map(|line| line.strip_prefix("ENVOYS := "));
+    let versions = versions.expect("the releases of Envoy").split(' ');
+    let minors: Vec<_> = versions.map(|version| version.rsplit_once('.').unwrap().0).collect();
+    let [oldest, between @ .., newest] = minors.as_slice() else { panic!("{minors:?}") };
+    let sentence = format!(
+        "It takes Envoy {oldest} or later; the tests run on {oldest}, {} and {newest}.",
+        between.join(", ")
+    );
+    assert!(read("README.md").contains(&sentence), "{sentence}");
+}
+
+#[test]
 fn the_filter_of_the_readme_loads() {
     let readme = read("README.md");
     let snippets = snippets(&readme, "yaml");
