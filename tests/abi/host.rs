@@ -112,6 +112,15 @@ impl Abi {
         })
     }
 
+    /// Lets go of an exchange without having logged it.
+    pub(crate) fn delete(&self, stream: u32) {
+        self.run(stream, Phase::End, || {
+            // SAFETY: the context was created before, and is not used after this.
+            unsafe { proxy_on_delete(stream) };
+            Action::Continue
+        });
+    }
+
     fn set(&self, stream: u32, change: impl FnOnce(&mut StreamRecord)) {
         WORKER.with_borrow_mut(|worker| {
             change(worker.streams.get_mut(&stream).expect("a stream that was begun"));

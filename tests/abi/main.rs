@@ -108,6 +108,26 @@ fn a_session_of_one_scope_means_nothing_in_another() {
     assert_eq!(statuses("team-a", false), 200);
 }
 
+/// Else it would keep its session from idling out for ever.
+#[test]
+fn an_exchange_that_was_never_logged_is_over_all_the_same() {
+    let mut plugin = example_plugin();
+    plugin["session"] = json!({"idle_timeout": "60s"});
+    let mut abi = Abi::start(&plugin);
+    let (stream, _) = abi.request(request(&[]));
+    abi.request_body(stream, br#"{"method":"initialize"}"#, true);
+    let headers =
+        vec![(":status".to_owned(), b"200".to_vec()), ("mcp-session-id".to_owned(), b"a".into())];
+    assert_eq!(abi.response(stream, headers, "127.0.1.1:8080"), Step::Go);
+    abi.delete(stream);
+    let (stream, step) = abi.request(request(&[("mcp-session-id", b"a")]));
+    assert_eq!(step, Step::Go);
+    abi.delete(stream);
+    (0..90).for_each(|_| abi.advance(Duration::from_secs(1)));
+    let (_, step) = abi.request(request(&[("mcp-session-id", b"a")]));
+    assert!(matches!(step, Step::Reply(404, ..)), "{step:?}");
+}
+
 #[test]
 fn no_log_line_holds_a_session_id() {
     let mut abi = Abi::start(&example_plugin());
