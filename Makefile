@@ -24,7 +24,7 @@ build: ## Builds dist/podpin.wasm
 test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace
 
-bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
+bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 lint: ## Checks format, lints, and that the core depends on no proxy
