@@ -35,7 +35,7 @@ test-matrix: prerequisites-redis build ## Runs those on a real Envoy on one of e
 test-oldest: prerequisites-redis build ## Runs them on the oldest only
 	@$(call test_on,$(firstword $(ENVOYS)))
 
-bench: prerequisites build envoy ## Measures what Podpin costs Envoy, as a ratio
+bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy

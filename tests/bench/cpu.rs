@@ -1,166 +1,121 @@
-//! Processor time of Envoy for each request, as a ratio to the same Envoy without Podpin, measured
-//! in turns within one run.
+//! Processor time of Envoy for each request, as a ratio to the same Envoy without Podpin, and to one
+//! with an older build of it, measured in turns within one run.
 //!
 //! Processor time is counted for Envoy's process alone, so what clients and pods need beside it on
-//! the same machine does not matter much; ratios of one run hold where absolute figures drift.
-
-use std::fs;
+//! the same machine does not matter much. What does: the machine is faster and slower from moment to
+//! moment, so those compared take short turns, many times over, and ratios are taken within a
+//! round of them; and each process has its luck with the places of its memory, by several percent,
+//! so every round has processes of its own.
 
 use anyhow::{Context, Result};
 use http::Response;
-use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
-use kit::pods::App;
-use kit::setup::Setup;
+use kit::envoy::Envoy;
+use kit::mini_redis::Front;
+use kit::pods::{App, Seen};
+use kit::setup::SharedSetup;
 use kit::{DOMAIN, STATEFUL_SET};
-use serde_json::json;
-use tokio::task::JoinSet;
 
-const ROUNDS: usize = 15;
-const CONNECTIONS: usize = 8;
-const REQUESTS: usize = 250;
+use crate::contender::{self, Contender};
+use crate::kind::Kind;
+use crate::load::Load;
+use crate::processors::Processors;
+use crate::report::{Report, Rule};
+use crate::shuffle::Shuffle;
 
-pub(crate) async fn run() -> Result<()> {
-    let example = |bootstrap: Bootstrap| bootstrap;
-    let contenders = [
-        Contender::start("Envoy alone", "envoy.yaml", Bootstrap::without_podpin).await?,
-        Contender::start("Envoy's envelope", "envoy.yaml", with_envelope).await?,
-        Contender::start("Envoy, routing by pod", "envoy.yaml", with_pod_routing).await?.by_pod(),
-        Contender::start("Podpin, authority", "envoy.yaml", example).await?,
-        Contender::start("Podpin, dynamic_host", "dynamic-host.yaml", example).await?,
-        Contender::start("Podpin, another path", "envoy.yaml", example).await?.elsewhere(),
-    ];
-    for contender in &contenders {
-        contender.round().await?;
+/// Turns of a contender within a round.
+const TURNS: usize = 10;
+/// Turns that do not count, before.
+const WARM_UP: usize = 4;
+
+pub(crate) async fn run(rounds: usize) -> Result<Vec<Rule>> {
+    let setup = SharedSetup::start(Front::Webdis, App::Script(response)).await?;
+    let contenders = contender::all(&setup)?;
+    let mut report = Report::new(&contenders);
+    let mut shuffle = Shuffle::default();
+    let processors = Processors::given()?;
+    for _ in 0..rounds {
+        round(&setup, &contenders, &processors, &mut shuffle, &mut report).await?;
     }
-    let mut rounds: Vec<Vec<f64>> = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut round = Vec::new();
-        for contender in &contenders {
-            round.push(contender.round().await?);
+    println!("Envoy's processor time a request, in {rounds} rounds; medians [quartiles]");
+    print!("{report}");
+    Ok(report.rules())
+}
+
+async fn round(
+    setup: &SharedSetup,
+    contenders: &[Contender],
+    processors: &Processors,
+    shuffle: &mut Shuffle,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let mut running = Vec::new();
+    processors.share()?;
+    for number in shuffle.of(0..contenders.len()) {
+        running.push((number, Running::start(&contenders[number], setup).await?));
+    }
+    processors.split(running.iter().map(|(_, running)| running.envoy.pid()))?;
+    for kind in shuffle.of(Kind::ALL.iter().copied()) {
+        let mut turns = Vec::new();
+        for (number, running) in &running {
+            if contenders[*number].kinds.contains(&kind) {
+                turns.push((*number, running.load(kind).await?, 0.0));
+            }
         }
-        rounds.push(round);
-    }
-    println!("{ROUNDS} rounds of {} requests each\n", CONNECTIONS * REQUESTS);
-    println!("{:24}{:>14}{:>10}{:>18}", "", "us a request", "ratio", "ratio, min-max");
-    for (number, contender) in contenders.iter().enumerate() {
-        let cost = spread(rounds.iter().map(|round| round[number]));
-        let ratio = spread(rounds.iter().map(|round| round[number] / round[0]));
-        println!(
-            "{:24}{:>14.1}{:>10.3}{:>11.3}-{:.3}",
-            contender.name, cost.1, ratio.1, ratio.0, ratio.2
-        );
+        // V8 compiles again what turns out to be called often.
+        for (_, load, _) in &mut turns {
+            load.cost(WARM_UP * kind.requests()).await?;
+        }
+        for _ in 0..TURNS {
+            turns = shuffle.of(turns);
+            for (_, load, cost) in &mut turns {
+                *cost += load.cost(kind.requests()).await? / TURNS as f64;
+            }
+            setup.pods.take_seen();
+        }
+        for (number, _, cost) in turns {
+            report.add(kind, number, cost);
+        }
     }
     Ok(())
 }
 
-/// Least, median and greatest.
-fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    (values[0], values[values.len() / 2], values[values.len() - 1])
+/// A contender's process.
+struct Running {
+    envoy: Envoy,
+    host: String,
+    session: String,
 }
 
-/// One way to send requests to pods.
-struct Contender {
-    name: &'static str,
-    setup: Setup,
-    ask: Ask,
-}
-
-impl Contender {
-    async fn start(
-        name: &'static str,
-        example: &str,
-        change: impl FnOnce(Bootstrap) -> Bootstrap,
-    ) -> Result<Self> {
-        let setup = Setup::start(example, App::Script(|_| response()), change).await?;
-        let got = Ask::initialize().send(&reqwest::Client::new(), &setup.envoy.url("")).await?;
+impl Running {
+    async fn start(contender: &Contender, setup: &SharedSetup) -> Result<Self> {
+        let envoy = Envoy::start_single(&contender.bootstrap).await?;
+        let got = Ask::initialize().send(&reqwest::Client::new(), &envoy.url("")).await?;
         let session = got.headers().get("mcp-session-id").context("no session")?;
-        Ok(Self { name, setup, ask: Ask::tool("count").session(session) })
+        let session = session.to_str()?.to_owned();
+        let host = match contender.by_pod {
+            true => format!("{STATEFUL_SET}-1.{DOMAIN}:{}", setup.pods.port),
+            false => "mcp.example".to_owned(),
+        };
+        Ok(Self { envoy, host, session })
     }
 
-    /// Its client names the pod.
-    fn by_pod(mut self) -> Self {
-        let host = format!("{STATEFUL_SET}-1.{DOMAIN}:{}", self.setup.pods.port);
-        self.ask = self.ask.header("host", host);
-        self
-    }
-
-    /// Its requests are none of Podpin's.
-    fn elsewhere(mut self) -> Self {
-        self.ask = self.ask.at("/elsewhere");
-        self
-    }
-
-    /// Microseconds of Envoy's processor time for each request.
-    async fn round(&self) -> Result<f64> {
-        let before = processor_time(self.setup.envoy.pid())?;
-        let mut lanes = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let (ask, origin) = (self.ask.clone(), self.setup.envoy.url(""));
-            lanes.spawn(async move {
-                let http = reqwest::Client::new();
-                for _ in 0..REQUESTS {
-                    let got = ask.clone().send(&http, &origin).await?;
-                    got.error_for_status()?.bytes().await?;
-                }
-                anyhow::Ok(())
-            });
-        }
-        while let Some(lane) = lanes.join_next().await {
-            lane??;
-        }
-        self.setup.pods.take_seen();
-        let spent = processor_time(self.setup.envoy.pid())? - before;
-        Ok(spent / 1000.0 / (CONNECTIONS * REQUESTS) as f64)
+    async fn load(&self, kind: Kind) -> Result<Load> {
+        Load::on(&self.envoy, &kind.ask(&self.session).header("host", &self.host)).await
     }
 }
 
-fn response() -> Response<String> {
-    Response::builder()
-        .header("content-type", "application/json")
-        .header("mcp-session-id", "8d3cb1f6-6e40-4d3c-9f2b-0a7c6c1f3a55")
-        .body(r#"{"jsonrpc":"2.0","id":0,"result":{}}"#.to_owned())
-        .expect("a response")
-}
-
-/// Nanoseconds that the threads of a process have spent on a processor (Linux, schedstat).
-fn processor_time(pid: u32) -> Result<f64> {
-    let mut total = 0.0;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(task?.path().join("schedstat"))?;
-        total += stat.split_whitespace().next().context("schedstat")?.parse::<f64>()?;
+/// A pod's, which gives a session to whoever sends a short request without one.
+fn response(seen: &Seen) -> Response<String> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut response = Response::builder().header("content-type", "application/json");
+    if let Some(session) = seen.headers.get("mcp-session-id") {
+        response = response.header("mcp-session-id", session);
+    } else if seen.body.len() < 1024 {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let session = format!("8d3cb1f6-6e40-4d3c-9f2b-{number:012x}");
+        response = response.header("mcp-session-id", session);
     }
-    Ok(total)
-}
-
-/// Envoy's own way: it wraps the session id in the address of the pod that gave it out.
-fn with_envelope(bootstrap: Bootstrap) -> Bootstrap {
-    let extension = "type.googleapis.com/envoy.extensions";
-    let mut bootstrap = bootstrap.without_podpin();
-    let filter = json!({
-        "name": "envoy.filters.http.stateful_session",
-        "typed_config": {
-            "@type": format!("{extension}.filters.http.stateful_session.v3.StatefulSession"),
-            "session_state": {
-                "name": "envoy.http.stateful_session.envelope",
-                "typed_config": {
-                    "@type": format!("{extension}.http.stateful_session.envelope.v3.EnvelopeSessionState"),
-                    "header": {"name": "mcp-session-id"},
-                },
-            },
-        },
-    });
-    bootstrap.filters().insert(0, filter);
-    bootstrap
-}
-
-/// What the example has besides the filter: a route by the pod's name, which the client sends.
-fn with_pod_routing(bootstrap: Bootstrap) -> Bootstrap {
-    let mut bootstrap = bootstrap.without_podpin();
-    let hosts = &mut bootstrap.connection_manager()["route_config"]["virtual_hosts"];
-    let steered = &mut hosts[0]["routes"][0]["match"];
-    *steered = json!({"prefix": "/"});
-    bootstrap
+    response.body(r#"{"jsonrpc":"2.0","id":0,"result":{}}"#.to_owned()).expect("a response")
 }

@@ -31,7 +31,12 @@ pub const MODULE: &str = "dist/podpin.wasm";
 impl Bootstrap {
     /// Reads `envoy/<file>`.
     pub fn example(file: &str) -> Result<Self> {
-        let path = root().join("envoy").join(file);
+        Self::example_in(&root().join("envoy"), file)
+    }
+
+    /// The same from another directory, such as one with the examples of an older module.
+    pub fn example_in(directory: &Path, file: &str) -> Result<Self> {
+        let path = directory.join(file);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let value: Value =
             serde_yaml_ng::from_str(&text).with_context(|| path.display().to_string())?;

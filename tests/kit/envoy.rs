@@ -30,18 +30,27 @@ impl Envoy {
     pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into()).await
+        Self::start_in(directory, bootstrap, access_log.into(), 2).await
+    }
+
+    /// The same with one worker, so that what it costs does not depend on how connections fall to
+    /// workers.
+    pub async fn start_single(bootstrap: &Bootstrap) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let access_log = File::create(directory.path().join("access.log"))?;
+        Self::start_in(directory, bootstrap, access_log.into(), 1).await
     }
 
     /// The same with the access log on standard output.
     pub async fn start_loud(bootstrap: &Bootstrap) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit()).await
+        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit(), 2).await
     }
 
     async fn start_in(
         directory: TempDir,
         bootstrap: &Bootstrap,
         access_log: Stdio,
+        workers: u32,
     ) -> Result<Self> {
         let config = directory.path().join("envoy.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
@@ -50,7 +59,8 @@ impl Envoy {
         let process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(binary()?)
-            .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "info"])
+            .args(["--disable-hot-restart", "--log-level", "info"])
+            .args(["--concurrency", &workers.to_string()])
             .args(["--file-flush-interval-msec", "50"])
             .arg("--config-path")
             .arg(&config)

@@ -1,0 +1,107 @@
+//! The Envoys that are compared.
+
+use std::env::var_os;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kit::bootstrap::{self, Bootstrap};
+use kit::root;
+use kit::setup::SharedSetup;
+use serde_json::json;
+
+use crate::kind::Kind;
+
+/// An Envoy to start, and what it is asked.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    pub(crate) module: Module,
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) kinds: &'static [Kind],
+    /// Whether its clients name the pod.
+    pub(crate) by_pod: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Module {
+    None,
+    Built,
+    /// That of `$BASELINE`.
+    Older,
+}
+
+/// Bare Envoy first; behind each example with the module as built the same with the older one.
+pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
+    let built = root().join(bootstrap::MODULE);
+    let bare = example(setup, &root().join("envoy"), "envoy.yaml", &built)?;
+    let other = |name, bootstrap: Bootstrap, kinds, by_pod| {
+        let bootstrap = bootstrap.without_podpin();
+        Contender { name, module: Module::None, bootstrap, kinds, by_pod }
+    };
+    let mut all = vec![
+        other("Envoy alone", bare.clone(), Kind::ALL, false),
+        other("Envoy's envelope", with_envelope(bare.clone()), &[Kind::Call], false),
+        other("Envoy, routing by pod", with_pod_routing(bare), &[Kind::Call], true),
+    ];
+    let modules = [
+        Some((Module::Built, built, root().join("envoy"))),
+        older()?.map(|(module, examples)| (Module::Older, module, examples)),
+    ];
+    for (name, file, kinds) in [
+        ("authority", "envoy.yaml", Kind::ALL),
+        ("dynamic_host", "dynamic-host.yaml", &[Kind::Call]),
+        ("redis, near hit", "redis.yaml", &[Kind::Call]),
+    ] {
+        for (module, path, examples) in modules.iter().flatten() {
+            let (bootstrap, module) = (example(setup, examples, file, path)?, *module);
+            all.push(Contender { name, module, bootstrap, kinds, by_pod: false });
+        }
+    }
+    Ok(all)
+}
+
+/// `$BASELINE`, and the examples that go with it: `$BASELINE_EXAMPLES`, or those of today.
+fn older() -> Result<Option<(PathBuf, PathBuf)>> {
+    let set = |name| var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let Some(module) = set("BASELINE") else { return Ok(None) };
+    let module = module.canonicalize().with_context(|| format!("BASELINE: {module:?}"))?;
+    let examples = set("BASELINE_EXAMPLES").unwrap_or_else(|| root().join("envoy"));
+    Ok(Some((module, examples)))
+}
+
+fn example(setup: &SharedSetup, directory: &Path, file: &str, module: &Path) -> Result<Bootstrap> {
+    Ok(Bootstrap::example_in(directory, file)?
+        .port(bootstrap::LISTENER, 0)
+        .port(bootstrap::ADMIN, 0)
+        .port(bootstrap::DNS, setup.dns.address.port())
+        .port(bootstrap::WEBDIS, setup.link.address.port())
+        .port(bootstrap::POD, setup.pods.port)
+        .with_module(module))
+}
+
+/// Envoy's own way: it wraps the session id in the address of the pod that gave it out.
+fn with_envelope(mut bootstrap: Bootstrap) -> Bootstrap {
+    let extension = "type.googleapis.com/envoy.extensions";
+    let filter = json!({
+        "name": "envoy.filters.http.stateful_session",
+        "typed_config": {
+            "@type": format!("{extension}.filters.http.stateful_session.v3.StatefulSession"),
+            "session_state": {
+                "name": "envoy.http.stateful_session.envelope",
+                "typed_config": {
+                    "@type": format!("{extension}.http.stateful_session.envelope.v3.EnvelopeSessionState"),
+                    "header": {"name": "mcp-session-id"},
+                },
+            },
+        },
+    });
+    bootstrap.filters().insert(0, filter);
+    bootstrap
+}
+
+/// What the example has besides the filter: a route by the pod's name, which the client sends.
+fn with_pod_routing(mut bootstrap: Bootstrap) -> Bootstrap {
+    let hosts = &mut bootstrap.connection_manager()["route_config"]["virtual_hosts"];
+    let steered = &mut hosts[0]["routes"][0]["match"];
+    *steered = json!({"prefix": "/"});
+    bootstrap
+}
