@@ -60,7 +60,12 @@ impl Steering {
     /// Keeps what [`Steering::edits`] will need of a request.
     pub fn asked(&self, head: &Head<'_>) -> Asked {
         let forwarded_host = match self {
-            Self::Authority(_) => head.authority.map(|asked| appended(head.forwarded_host, asked)),
+            // After an internal redirect the authority is one that this has set, and the client's is
+            // kept already.
+            Self::Authority(pods) => head
+                .authority
+                .filter(|asked| !pods.set.has_authority(asked))
+                .map(|asked| appended(head.forwarded_host, asked)),
             Self::DynamicHost(_) => None,
         };
         Asked { forwarded_host }
@@ -165,7 +170,13 @@ mod tests {
             let kept = Edit::Set("x-forwarded-host".into(), kept.to_vec());
             assert_eq!(edits(&steering, head), [kept, pod.clone()]);
         }
-        assert_eq!(edits(&steering, Head::default()), [pod]);
+        assert_eq!(edits(&steering, Head::default()), [pod.clone()]);
+        let redirected = Head {
+            authority: Some(b"a-1.b.c.svc.d:80"),
+            forwarded_host: Some(b"mcp.example"),
+            ..Head::default()
+        };
+        assert_eq!(edits(&steering, redirected), [pod], "it was kept the first time");
     }
 
     #[test]

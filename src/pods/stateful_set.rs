@@ -75,6 +75,18 @@ impl StatefulSet {
         (self.host(ordinal) == host).then_some(ordinal)
     }
 
+    /// Whether this is what [`StatefulSet::authority`] makes of one of its pods.
+    pub fn has_authority(&self, authority: &[u8]) -> bool {
+        // Most are told by how they begin.
+        authority.starts_with(self.name.as_bytes())
+            && std::str::from_utf8(authority)
+                .ok()
+                .and_then(|authority| authority.rsplit_once(':'))
+                .is_some_and(|(host, port)| {
+                    self.pod_of(host).is_some() && port.parse() == Ok(self.port)
+                })
+    }
+
     /// Host and port of a pod, as an authority.
     pub fn authority(&self, ordinal: Ordinal) -> String {
         let Self { name, service, namespace, cluster_domain, port, .. } = self;
@@ -136,6 +148,9 @@ mod tests {
             (String::new(), None),
         ] {
             assert_eq!(set().pod_of(&host), wanted.map(Ordinal), "{host}");
+            let authority = format!("{host}:8080");
+            assert_eq!(set().has_authority(authority.as_bytes()), wanted.is_some(), "{host}");
+            assert!(!set().has_authority(format!("{host}:80").as_bytes()), "{host}");
         }
     }
 }
