@@ -15,6 +15,10 @@ pub(super) const RESULT: &str = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
 /// A session id that tells which pod it is of: the first label of the name that it was called by.
 pub(super) fn id_of(headers: &HeaderMap) -> String {
     let host = headers["host"].to_str().expect("a name");
+    id_by(host)
+}
+
+fn id_by(host: &str) -> String {
     format!("of-{}", host.split('.').next().expect("a label"))
 }
 
@@ -45,7 +49,9 @@ fn opens_by_headers_alone(seen: &Seen) -> Response<String> {
     match seen.headers.contains_key("mcp-session-id") {
         true => Response::new(RESULT.to_owned()),
         false => {
-            let response = Response::builder().header("mcp-session-id", id_of(&seen.headers));
+            // HTTP/2 has the name in the URI.
+            let id = seen.uri.host().map_or_else(|| id_of(&seen.headers), id_by);
+            let response = Response::builder().header("mcp-session-id", id);
             response.body(String::new()).unwrap()
         }
     }
