@@ -275,7 +275,7 @@ impl Filter {
                 Effect::Unbind(key) => {
                     self.worker.end_use(self.id);
                     let now = host.now();
-                    self.worker.store.unbind(host, key, now);
+                    self.worker.store.unbind(host, key, None, now);
                 }
                 Effect::EndOnPod(place) => self.end_on_pod(host, *place),
             }

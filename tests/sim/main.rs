@@ -5,6 +5,7 @@ mod callouts;
 mod host;
 mod lacks;
 mod orphans;
+mod records;
 mod ticks;
 mod write_back;
 
