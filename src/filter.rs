@@ -272,10 +272,10 @@ impl Filter {
     fn conclude(&mut self, host: &mut impl Host, verdict: &Verdict) {
         for effect in &verdict.effects {
             match effect {
-                Effect::Unbind(key) => {
+                Effect::Unbind(key, pin) => {
                     self.worker.end_use(self.id);
                     let now = host.now();
-                    self.worker.store.unbind(host, key, None, now);
+                    self.worker.store.unbind(host, key, *pin, now);
                 }
                 Effect::EndOnPod(place) => self.end_on_pod(host, *place),
             }

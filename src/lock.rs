@@ -17,13 +17,3 @@ impl<T> Lock<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-impl<T: Copy> Lock<T> {
-    pub(crate) fn get(&self) -> T {
-        *self.lock()
-    }
-
-    pub(crate) fn set(&self, value: T) {
-        *self.lock() = value;
-    }
-}

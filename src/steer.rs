@@ -170,7 +170,7 @@ mod tests {
             let kept = Edit::Set("x-forwarded-host".into(), kept.to_vec());
             assert_eq!(edits(&steering, head), [kept, pod.clone()]);
         }
-        assert_eq!(edits(&steering, Head::default()), [pod.clone()]);
+        assert_eq!(edits(&steering, Head::default()), std::slice::from_ref(&pod));
         let redirected = Head {
             authority: Some(b"a-1.b.c.svc.d:80"),
             forwarded_host: Some(b"mcp.example"),

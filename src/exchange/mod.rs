@@ -147,8 +147,8 @@ impl Exchange {
             (Self::Opening { place, request }, Event::ResponseHeaders(response)) => {
                 Self::opened(place, request.opens(), response)
             }
-            (Self::Steered { key, method, .. }, Event::ResponseHeaders(response)) => {
-                Self::answered(key, method, response)
+            (Self::Steered { key, pin, method }, Event::ResponseHeaders(response)) => {
+                Self::answered(key, pin, method, response)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
@@ -164,7 +164,7 @@ impl Exchange {
                 match response.is_error() {
                     true => {
                         let undone = Verdict::pass().about(key, Decision::Undone);
-                        (Self::Over, undone.causing(Effect::Unbind(key)))
+                        (Self::Over, undone.causing(Effect::Unbind(key, None)))
                     }
                     false => (Self::Bound { key, response }, Verdict::pass()),
                 }
@@ -251,16 +251,22 @@ impl Exchange {
         }
     }
 
-    fn answered(key: SessionKey, method: Method, response: ResponseHead) -> (Self, Verdict) {
+    fn answered(
+        key: SessionKey,
+        pin: Pin,
+        method: Method,
+        response: ResponseHead,
+    ) -> (Self, Verdict) {
+        let unbind = Effect::Unbind(key, Some(pin));
         let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
             (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {
                 let (state, verdict) = Self::replaced(response, Reply::session_not_found());
-                return (state, verdict.about(key, Decision::Lost).causing(Effect::Unbind(key)));
+                return (state, verdict.about(key, Decision::Lost).causing(unbind));
             }
             (Method::Post | Method::Other, _) => Verdict::pass(),
             (Method::Delete, _) if response.succeeded() => {
-                Verdict::pass().about(key, Decision::Ended).causing(Effect::Unbind(key))
+                Verdict::pass().about(key, Decision::Ended).causing(unbind)
             }
             (Method::Delete, _) => Verdict::pass().about(key, Decision::EndRefused),
         };

@@ -8,9 +8,11 @@ const KEY: SessionKey = SessionKey::from_bytes([7; 16]);
 const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
 const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
+const PIN: Pin =
+    Pin { place: POD, incarnation: None, bound_at: Timestamp(0), used_at: Timestamp(0) };
+
 fn live() -> Lookup {
-    let now = Timestamp(0);
-    Lookup::Live(Pin { place: POD, incarnation: None, bound_at: now, used_at: now })
+    Lookup::Live(PIN)
 }
 
 fn response(status: u16, session: Option<Result<SessionKey, BadId>>) -> ResponseHead {
@@ -48,8 +50,8 @@ fn with<'a>(
     events
 }
 
-fn unbound(over: bool) -> Vec<Effect> {
-    if over { vec![Effect::Unbind(KEY)] } else { vec![] }
+fn unbound(over: bool, pin: Option<Pin>) -> Vec<Effect> {
+    if over { vec![Effect::Unbind(KEY, pin)] } else { vec![] }
 }
 
 fn session_not_found() -> Act {
@@ -158,7 +160,7 @@ fn an_error_in_the_body_undoes_the_binding() {
         let (first, rest) = body.split_at(9);
         let body = [Event::ResponseBody(first), Event::ResponseBody(rest)];
         let verdict = last(with(with(events, [stored]), body));
-        assert_eq!(verdict.effects, unbound(undone));
+        assert_eq!(verdict.effects, unbound(undone, None));
         assert_eq!(verdict.decision, undone.then_some(Decision::Undone));
         assert_eq!(verdict.act, Act::Pass);
     }
@@ -188,7 +190,7 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
     ] {
         let verdict = last(with(using(method, live()), [Event::ResponseHeaders(response)]));
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
-        assert_eq!(verdict.effects, unbound(over), "{about}");
+        assert_eq!(verdict.effects, unbound(over, Some(PIN)), "{about}");
     }
 }
 

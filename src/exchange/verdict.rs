@@ -1,7 +1,7 @@
 //! What an exchange wants done.
 
 use crate::http::Reply;
-use crate::session::{Place, SessionKey};
+use crate::session::{Pin, Place, SessionKey};
 use crate::telemetry::Decision;
 
 /// What is to be done, and what is to be said about it.
@@ -45,8 +45,9 @@ pub enum Act {
 /// What a verdict causes beside the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Effect {
-    /// The session is over: its pin is to be dropped.
-    Unbind(SessionKey),
+    /// The session is over: this pin of it is to be dropped, or whichever is known, but not one of
+    /// another session that has its id by now.
+    Unbind(SessionKey, Option<Pin>),
     /// The session that the response at hand names is to be ended by a DELETE to the pod that
     /// opened it, if the proxy can send one there.
     EndOnPod(Place),

@@ -21,7 +21,7 @@ pub use outcome::{Binding, Lookup, Wake};
 pub use remote::Dialect;
 use remote::{Opened, Outcome, Remote, is_same};
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
-use table::{Put, Table};
+use table::{Put, Table, Why};
 
 /// The pins of one workload.
 #[derive(Debug)]
@@ -106,13 +106,16 @@ impl Store {
     /// was steered by, if it knows; else what is known here counts. A session that has its id by
     /// now is left alone in the store.
     pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, pin: Option<Pin>, now: Timestamp) {
-        let Some(remote) = &self.remote else { return self.near.unbind(host, key) };
         let known = match self.near.look(host, key, now) {
             Lookup::Live(known) => Some(known),
             _ => None,
         };
-        if let Some(ended) = pin.or(known) {
-            self.forget(host, key, &ended, now);
+        let Some(ended) = pin.or(known) else { return };
+        if known.is_some_and(|known| is_same(&known, &ended)) {
+            self.near.unbind(host, key);
+            self.count_evicted(host);
+        }
+        if let Some(remote) = &self.remote {
             remote.end(host, *key, ended, now);
         }
     }
@@ -234,12 +237,13 @@ impl Store {
         match put {
             Put::Done => Binding::Bound,
             Put::Taken => Binding::Taken,
-            Put::Contended => Binding::Failed,
+            Put::Failed => Binding::Failed,
         }
     }
 
     fn count_evicted(&self, host: &mut impl Host) {
-        let evicted = self.near.take_evicted();
+        let left = self.near.take_left();
+        let evicted = left.iter().filter(|left| left.why == Why::GaveWay).count();
         (0..evicted).for_each(|_| host.count(Metric::Evicted));
         let lost = evicted > 0 && self.remote.is_none();
         if lost && !std::mem::replace(&mut *self.told_of_eviction.lock(), true) {

@@ -19,6 +19,7 @@ mod retries;
 mod streams;
 mod table;
 mod untouched;
+mod update;
 mod vm;
 
 use kit::bootstrap::Bootstrap;
