@@ -21,7 +21,7 @@ pub use outcome::{Binding, Lookup, Wake};
 pub use remote::Dialect;
 use remote::{Opened, Outcome, Remote};
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
-use table::{Put, Table};
+use table::{Put, Table, Why};
 
 /// The pins of one workload.
 #[derive(Debug)]
@@ -113,6 +113,7 @@ impl Store {
     /// Forgets a session, here and for all who share the store.
     pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
         self.near.unbind(host, key);
+        self.count_evicted(host);
         if let Some(remote) = &self.remote {
             remote.unbind(host, *key, now);
         }
@@ -203,12 +204,13 @@ impl Store {
         match put {
             Put::Done => Binding::Bound,
             Put::Taken => Binding::Taken,
-            Put::Contended => Binding::Failed,
+            Put::Failed => Binding::Failed,
         }
     }
 
     fn count_evicted(&self, host: &mut impl Host) {
-        let evicted = self.near.take_evicted();
+        let left = self.near.take_left();
+        let evicted = left.iter().filter(|left| left.why == Why::GaveWay).count();
         (0..evicted).for_each(|_| host.count(Metric::Evicted));
         let lost = evicted > 0 && self.remote.is_none();
         if lost && !std::mem::replace(&mut *self.told_of_eviction.lock(), true) {

@@ -61,7 +61,7 @@ async fn abandoned_sessions_cost_bounded_memory_and_spare_those_in_use() {
     let mut resident = Vec::new();
     for part in 1..=PARTS {
         abandon(&setup.envoy, ABANDONED / PARTS).await;
-        // In 1024 buckets, so hardly one of them has got a second session since the last round.
+        // In 1536 buckets, so hardly one of them has got a second session since the last round.
         for id in &live {
             let ask = Ask::tool("count").session(id);
             let got = ask.send(&http, &setup.envoy.url("")).await.expect("a response");
@@ -77,7 +77,9 @@ async fn abandoned_sessions_cost_bounded_memory_and_spare_those_in_use() {
     let opened = ABANDONED + live.len() as u64;
     let evicted = setup.envoy.counter("evicted").await;
     assert_eq!(setup.envoy.counter("bound").await, opened);
-    assert!((opened - CAPACITY..=opened).contains(&evicted), "{evicted} of {opened} evicted");
+    // It may hold half as many again as it has to.
+    let most = CAPACITY / 2 * 3;
+    assert!((opened - most..=opened - CAPACITY).contains(&evicted), "{evicted} of {opened}");
     // All buckets are full after the first part or two.
     let grown = resident[9].saturating_sub(resident[2]) * 1024;
     let since = ABANDONED / 10 * 7;

@@ -1,61 +1,88 @@
 //! One bucket of the table, and its bytes.
 //!
-//! A bucket is one byte for the version of this format, one that is 1 if something spilled, then
-//! entries of [`ENTRY`] bytes, most recently used first. An entry is, integers big-endian: 16
-//! bytes key; `u32` ordinal; the incarnation as one byte for its kind (0 none, 4, 6), 16 bytes
-//! address (IPv4 in the first 4) and `u16` port; `u64` bound and `u64` used, both in milliseconds
-//! since the Unix epoch.
+//! A bucket is one byte for its format, one that is 1 if something spilled, then its entries, the
+//! most recent first, as [`format1`] and [`format2`] write them.
 //!
-//! Bytes that are not a bucket of this version read as an empty one.
+//! A bucket whose first byte is higher than the format of its key is newer. Any other bytes that
+//! are no bucket are broken and read as an empty one; so does what follows a broken entry.
 
-use std::net::{IpAddr, SocketAddr};
+use crate::session::{Pin, SessionKey, Timestamp};
 
-use crate::pods::Ordinal;
-use crate::session::{Pin, Place, SessionKey, Timestamp};
+use super::layout::Format;
+use super::{format1, format2};
 
 /// How many entries a bucket holds.
 pub(super) const ENTRIES: usize = 8;
 
-const FORMAT: u8 = 1;
-const ENTRY: usize = 16 + 4 + 1 + 16 + 2 + 8 + 8;
+/// One session of a bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: SessionKey,
+    pub(super) pin: Pin,
+    /// It was moved to the front since a session was last added to the bucket.
+    pub(super) noted: bool,
+}
 
-/// Finds an entry and its place without taking the bucket apart.
-pub(super) fn find(bytes: &[u8], key: &SessionKey) -> Option<(usize, Pin)> {
-    entries_in(bytes)
+/// What a bucket says about a session.
+pub(super) enum Found {
+    Here {
+        /// How many entries are before it.
+        position: usize,
+        entry: Entry,
+    },
+    /// `spilled`: it may be in its second bucket, if this is the first.
+    Absent { spilled: bool },
+    /// Nothing that this module can read.
+    Newer,
+}
+
+/// Finds a session without taking the bucket apart.
+pub(super) fn find(format: Format, bytes: &[u8], key: &SessionKey) -> Found {
+    let Some((spilled, entries)) = open(format, bytes) else { return Found::Newer };
+    entries_in(format, entries)
         .enumerate()
         .find(|(_, entry)| entry.starts_with(key.bytes()))
-        .and_then(|(position, entry)| Some((position, Entry::decode(entry)?.pin)))
+        .and_then(|(position, entry)| Some((position, decode(format, entry)?)))
+        .map_or(Found::Absent { spilled }, |(position, entry)| Found::Here { position, entry })
 }
 
 /// Whether an entry that belongs here may be in its second bucket.
-pub(super) fn has_spilled(bytes: &[u8]) -> bool {
-    matches!(bytes, [FORMAT, 1, ..])
+pub(super) fn has_spilled(format: Format, bytes: &[u8]) -> bool {
+    matches!(open(format, bytes), Some((true, _)))
 }
 
 /// One bucket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Bucket {
-    /// Most recently used first.
+    /// The one that was opened or noted last is the first.
     pub(super) entries: Vec<Entry>,
     /// An entry that belongs here may be in its second bucket.
     pub(super) spilled: bool,
 }
 
 impl Bucket {
-    pub(super) fn decode(bytes: &[u8]) -> Self {
-        Self {
-            entries: entries_in(bytes).filter_map(Entry::decode).collect(),
-            spilled: has_spilled(bytes),
-        }
+    /// `None` if it is newer than `format`.
+    pub(super) fn decode(format: Format, bytes: &[u8]) -> Option<Self> {
+        let (spilled, entries) = open(format, bytes)?;
+        let entries = entries_in(format, entries).filter_map(|entry| decode(format, entry));
+        Some(Self { entries: entries.collect(), spilled })
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(2 + self.entries.len() * ENTRY);
-        bytes.extend_from_slice(&[FORMAT, self.spilled.into()]);
+    pub(super) fn encode(&self, format: Format) -> Vec<u8> {
+        // Enough for most.
+        let mut bytes = Vec::with_capacity(2 + self.entries.len() * 55);
+        bytes.extend_from_slice(&[format as u8, self.spilled.into()]);
         for entry in &self.entries {
-            entry.encode(&mut bytes);
+            match format {
+                Format::One => format1::encode(entry, &mut bytes),
+                Format::Two => format2::encode(entry, &mut bytes),
+            }
         }
         bytes
+    }
+
+    pub(super) fn holds(&self, key: &SessionKey) -> bool {
+        self.entries.iter().any(|entry| entry.key == *key)
     }
 
     pub(super) fn remove(&mut self, key: &SessionKey) -> Option<Entry> {
@@ -63,133 +90,56 @@ impl Bucket {
         Some(self.entries.remove(position))
     }
 
-    /// Adds an entry as the most recently used. Returns how many gave way.
-    pub(super) fn push_front(&mut self, entry: Entry) -> usize {
-        self.entries.insert(0, entry);
-        let evicted = self.entries.len().saturating_sub(ENTRIES);
-        self.entries.truncate(ENTRIES);
-        evicted
+    /// Adds a session that was just opened. Returns the one that gives way to it.
+    pub(super) fn open(&mut self, key: SessionKey, pin: Pin) -> Option<Entry> {
+        for entry in &mut self.entries {
+            entry.noted = false;
+        }
+        self.entries.insert(0, Entry { key, pin, noted: false });
+        if self.entries.len() > ENTRIES { self.entries.pop() } else { None }
+    }
+
+    /// Moves a session to the front, with the time of use that `used_at` makes of its own. False if it
+    /// is not here.
+    pub(super) fn note(
+        &mut self,
+        key: &SessionKey,
+        used_at: impl Fn(Timestamp) -> Timestamp,
+    ) -> bool {
+        let Some(mut entry) = self.remove(key) else { return false };
+        entry.pin.used_at = used_at(entry.pin.used_at);
+        self.entries.insert(0, Entry { noted: true, ..entry });
+        true
     }
 }
 
-fn entries_in(bytes: &[u8]) -> impl Iterator<Item = &[u8; ENTRY]> {
-    let entries = match bytes {
-        [FORMAT, _, entries @ ..] => entries,
-        _ => &[],
+/// Whether a bucket has spilled, and the bytes of its entries. `None` if it is newer.
+fn open(format: Format, bytes: &[u8]) -> Option<(bool, &[u8])> {
+    match bytes {
+        [first, ..] if *first > format as u8 => None,
+        [first, spilled, entries @ ..] if *first == format as u8 => Some((*spilled == 1, entries)),
+        _ => Some((false, &[])),
+    }
+}
+
+fn entries_in(format: Format, mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let next = move || {
+        let (entry, rest) = match format {
+            Format::One => format1::split(bytes),
+            Format::Two => format2::split(bytes),
+        }?;
+        bytes = rest;
+        Some(entry)
     };
-    entries.as_chunks().0.iter().take(ENTRIES)
+    std::iter::from_fn(next).take(ENTRIES)
 }
 
-/// One session of a bucket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: SessionKey,
-    pub(super) pin: Pin,
-}
-
-impl Entry {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        let Pin { place, incarnation, bound_at, used_at } = &self.pin;
-        let (ordinal, address) = match place {
-            Place::Pod(Ordinal(ordinal)) => (*ordinal, *incarnation),
-            Place::Endpoint(address) => (u32::MAX, Some(*address)),
-        };
-        bytes.extend_from_slice(self.key.bytes());
-        bytes.extend_from_slice(&ordinal.to_be_bytes());
-        let (kind, ip, port) = match address {
-            None => (0, [0; 16], 0),
-            Some(SocketAddr::V4(v4)) => {
-                let [a, b, c, d] = v4.ip().octets();
-                (4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], v4.port())
-            }
-            Some(SocketAddr::V6(v6)) => (6, v6.ip().octets(), v6.port()),
-        };
-        bytes.push(kind);
-        bytes.extend_from_slice(&ip);
-        bytes.extend_from_slice(&port.to_be_bytes());
-        bytes.extend_from_slice(&bound_at.0.to_be_bytes());
-        bytes.extend_from_slice(&used_at.0.to_be_bytes());
-    }
-
-    fn decode(bytes: &[u8; ENTRY]) -> Option<Self> {
-        let (key, rest) = bytes.split_first_chunk::<16>()?;
-        let (ordinal, rest) = rest.split_first_chunk::<4>()?;
-        let ([kind], rest) = rest.split_first_chunk::<1>()?;
-        let (ip, rest) = rest.split_first_chunk::<16>()?;
-        let (port, rest) = rest.split_first_chunk::<2>()?;
-        let (bound_at, rest) = rest.split_first_chunk::<8>()?;
-        let used_at = rest.first_chunk::<8>()?;
-        let ip = match kind {
-            4 => ip.first_chunk::<4>().map(|ip| IpAddr::from(*ip)),
-            6 => Some(IpAddr::from(*ip)),
-            _ => None,
-        };
-        Some(Self {
-            key: SessionKey::from_bytes(*key),
-            pin: Pin {
-                place: Place::Pod(Ordinal(u32::from_be_bytes(*ordinal))),
-                incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
-                bound_at: Timestamp(u64::from_be_bytes(*bound_at)),
-                used_at: Timestamp(u64::from_be_bytes(*used_at)),
-            },
-        })
+fn decode(format: Format, entry: &[u8]) -> Option<Entry> {
+    match format {
+        Format::One => format1::decode(entry),
+        Format::Two => format2::decode(entry),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    prop_compose! {
-        fn entries()(
-            key: [u8; 16],
-            ordinal: u32,
-            incarnation in prop::option::of((any::<IpAddr>(), any::<u16>())),
-            bound_at: u64,
-            used_at: u64,
-        ) -> Entry {
-            Entry {
-                key: SessionKey::from_bytes(key),
-                pin: Pin {
-                    place: Place::Pod(Ordinal(ordinal)),
-                    incarnation: incarnation.map(SocketAddr::from),
-                    bound_at: Timestamp(bound_at),
-                    used_at: Timestamp(used_at),
-                },
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_is_decoded(
-            entries in prop::collection::vec(entries(), 0..=ENTRIES),
-            spilled: bool,
-            wanted in 0..ENTRIES,
-        ) {
-            let bucket = Bucket { entries, spilled };
-            let bytes = bucket.encode();
-            prop_assert_eq!(&Bucket::decode(&bytes), &bucket);
-            prop_assert_eq!(has_spilled(&bytes), spilled);
-            if let Some(entry) = bucket.entries.get(wanted) {
-                prop_assert_eq!(find(&bytes, &entry.key), Some((wanted, entry.pin)));
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, key: [u8; 16]) {
-            prop_assert!(Bucket::decode(&bytes).entries.len() <= ENTRIES);
-            find(&bytes, &SessionKey::from_bytes(key));
-            has_spilled(&bytes);
-        }
-
-        #[test]
-        fn a_bucket_of_another_format_reads_as_empty(entry in entries(), format in 2u8..) {
-            let mut bytes = Bucket { entries: vec![entry], spilled: true }.encode();
-            bytes[0] = format;
-            prop_assert_eq!(Bucket::decode(&bytes), Bucket::default());
-            prop_assert_eq!(find(&bytes, &entry.key), None);
-        }
-    }
-}
+mod tests;

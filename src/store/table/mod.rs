@@ -1,50 +1,61 @@
 //! The bounded table of pins in shared data.
 //!
-//! Shared data never frees a key, so the table has a fixed number of them: `capacity / 8` buckets
-//! of up to 8 entries, most recently used first. Every change is a compare-and-swap, tried again
-//! when another worker thread was quicker.
+//! Shared data never frees a key, so the table has a fixed number of them: buckets of up to 8
+//! entries, half as many again as `capacity` sessions fill. Every change is a compare-and-swap, tried
+//! again when another worker thread was quicker.
 //!
-//! A session has two buckets, by its key. It goes to the second if the first is nearly full and
-//! the second is emptier; the first then notes that something spilled, so that only those who
-//! miss in such a bucket look twice. This fills the table to about three quarters before a live
-//! session has to give way. A full bucket drops what has expired, then its last entry.
+//! **Two buckets.** A session has two, by its key. It goes to the second if the first is nearly full
+//! and the second is emptier; the first then notes that something spilled, so that only those who
+//! miss in such a bucket look twice. That spreads sessions so evenly that `capacity` of them fit.
 //!
-//! A table with another capacity is another set of buckets. The last four sizes are listed under
-//! one more key; a session that is not where the present size puts it is looked for where the
-//! others do, and moved. So the capacity may change while sessions are open. What a size that is
+//! **Who gives way.** A full bucket drops what has expired, then its last entry. A use moves an entry
+//! to the front, unless it is among the first four or was moved already since a session was last
+//! opened in the bucket. So while none are opened, look-ups soon stop to write; and a session gives way
+//! only after five others of its bucket were opened or used since the last opening before its own last
+//! use. (A mere mark "used", as of a clock, would not do: clients use each session once as soon as it
+//! is open, so a flood would mark all eight and drive out the one that is in use.)
+//!
+//! **Layouts.** Another capacity or another format of the entries is another set of keys, a
+//! [`Layout`]. The last four of each format are listed. A session that is not in the present one, or
+//! is expired there, is looked for in all others, and the copy that was used last is copied here
+//! (`elsewhere.rs`). So capacity and module may change while sessions are open. What a layout that is
 //! given up took of memory stays taken until the proxy ends.
+//!
+//! **Formats outlive versions.** A module reads its own format and the one before; while there is a list
+//! of that one's layouts in this proxy, it also writes what is opened there, for the module that wrote
+//! the list: it may serve connections still, or again. A module never writes where a newer one did.
 
 mod bucket;
+mod change;
+mod elsewhere;
+mod format1;
+mod format2;
+mod insert;
+mod layout;
+mod left;
 
 use super::outcome::Lookup;
-use crate::host::{SharedData, Version};
+use crate::host::SharedData;
 use crate::lock::Lock;
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 
-use bucket::{Bucket, ENTRIES, Entry};
-
-/// A bucket with this many entries lets others spill into their second one.
-const NEARLY_FULL: usize = 6;
+use bucket::{ENTRIES, Entry, Found};
+use change::{Change, Read, change};
+use insert::Manner;
+use layout::{Format, Layout, Names};
+pub(super) use left::{Left, Why};
 
 /// An entry is moved to the front when it is used, unless it is among so many at the front already.
-/// That spares writes, and still no session gives way before five others of its bucket were opened
-/// or used since it was.
 const FRONT: usize = 4;
-
-/// A change gives up after this many others were quicker. Each of those made progress, so with
-/// any real number of worker threads this is never reached.
-const ATTEMPTS: usize = 1000;
-
-/// How many sizes are remembered, the newest first.
-const SIZES: usize = 4;
 
 /// The table of one scope.
 #[derive(Debug)]
 pub(super) struct Table {
-    prefix: String,
-    size: u32,
+    names: Names,
+    /// The present one, of all that there may be.
+    layout: Layout,
     lifetime: Lifetime,
-    evicted: Lock<usize>,
+    left: Lock<Vec<Left>>,
 }
 
 /// How an attempt to put an entry into the table ended.
@@ -54,90 +65,92 @@ pub(super) enum Put {
     Done,
     /// Its id belongs to a live session on another pod, which keeps it.
     Taken,
-    /// Other threads kept changing its bucket.
-    Contended,
+    /// Other threads kept changing its bucket, or a newer module wrote it.
+    Failed,
 }
 
-/// What was read under one key.
-type Found = Option<(Vec<u8>, Version)>;
+/// What a layout says about a session.
+enum Located {
+    Here(Spot),
+    Absent,
+    /// A newer module wrote its bucket.
+    Newer,
+}
 
 /// Where an entry is.
 struct Spot {
     bucket: String,
-    found: Found,
-    /// It is far back in its bucket.
-    lags: bool,
-    pin: Pin,
+    read: Read,
+    position: usize,
+    entry: Entry,
 }
 
+// === impl Table ===
+
 impl Table {
-    /// A table of the sessions of `scope`. `capacity` is rounded up to a multiple of [`ENTRIES`].
+    /// A table of the sessions of `scope`, for `capacity` of them.
     pub(super) fn new(scope: &Scope, capacity: u32, lifetime: Lifetime) -> Self {
+        // Half as many again as there have to be: fewer, and some sessions give way.
+        let size = (u64::from(capacity) * 3).div_ceil(2 * ENTRIES as u64);
+        Self::with_buckets(scope, u32::try_from(size).unwrap_or(u32::MAX), lifetime)
+    }
+
+    fn with_buckets(scope: &Scope, size: u32, lifetime: Lifetime) -> Self {
         Self {
-            prefix: format!("podpin/{}/", scope.own_key()),
-            size: capacity.div_ceil(ENTRIES as u32).max(1),
+            names: Names::new(scope),
+            layout: Layout { format: Format::Two, size: size.max(1) },
             lifetime,
-            evicted: Lock::new(0),
+            left: Lock::default(),
         }
     }
 
-    /// How many live sessions gave way to others since this was last asked.
-    pub(super) fn take_evicted(&self) -> usize {
-        std::mem::take(&mut *self.evicted.lock())
+    /// What left the table since this was last asked. A session that gave way or expired here may
+    /// come back from another layout.
+    pub(super) fn take_left(&self) -> Vec<Left> {
+        std::mem::take(&mut *self.left.lock())
     }
 
-    /// Adds this table's size to those in use. To be called once, before anything else.
-    pub(super) fn open(&self, data: &mut impl SharedData) {
-        let name = self.sizes_name();
-        for _ in 0..ATTEMPTS {
-            let found = data.shared(&name);
-            let mut sizes = sizes_in(&found);
-            if sizes.first() == Some(&self.size) {
-                return;
-            }
-            sizes.retain(|size| *size != self.size);
-            sizes.insert(0, self.size);
-            sizes.truncate(SIZES);
-            let value: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
-            if data.replace(&name, &value, found.map(|(_, version)| version)).is_ok() {
-                return;
-            }
-        }
+    /// Adds this table's layout to those in use. To be called once, before anything else.
+    pub(super) fn open(&self, data: &mut dyn SharedData) {
+        self.names.list(data, self.layout);
     }
 
     /// Finds a session and notes its use.
     pub(super) fn look(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: &SessionKey,
         now: Timestamp,
     ) -> Lookup {
-        match self.locate(data, self.size, key) {
-            None => self.look_elsewhere(data, key, now),
-            Some(spot) if !self.lifetime.covers(&spot.pin, now) => {
-                self.drop_if_expired(data, spot, key, now);
-                Lookup::Expired
-            }
-            Some(spot) => {
-                let pin = spot.pin;
-                if spot.lags || self.lifetime.wants_refresh(pin.used_at, now) {
-                    self.promote(data, spot, key, now);
+        match self.locate(data, self.layout, key) {
+            Located::Here(spot) if self.lifetime.covers(&spot.entry.pin, now) => {
+                let Spot { position, entry: Entry { pin, noted, .. }, .. } = spot;
+                let is_stale = self.lifetime.wants_refresh(pin.used_at, now);
+                if is_stale || (position >= FRONT && !noted) {
+                    self.note(data, self.layout, spot, now);
+                }
+                if is_stale {
+                    self.refresh_older(data, key, now);
                 }
                 Lookup::Live(pin)
             }
+            Located::Newer => Lookup::Failed,
+            here => self.look_elsewhere(data, here, key, now),
         }
     }
 
     /// Whether a session lives here. That is no use of it.
-    pub(super) fn holds(&self, data: &impl SharedData, key: &SessionKey, now: Timestamp) -> bool {
-        let spot = self.locate(data, self.size, key);
-        spot.is_some_and(|spot| self.lifetime.covers(&spot.pin, now))
+    pub(super) fn holds(&self, data: &dyn SharedData, key: &SessionKey, now: Timestamp) -> bool {
+        match self.locate(data, self.layout, key) {
+            Located::Here(spot) => self.lifetime.covers(&spot.entry.pin, now),
+            _ => false,
+        }
     }
 
     /// Binds a session that was just opened.
     pub(super) fn bind(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: SessionKey,
         pin: Pin,
         now: Timestamp,
@@ -145,204 +158,89 @@ impl Table {
         match self.look(data, &key, now) {
             Lookup::Live(other) if other.place != pin.place => return Put::Taken,
             // The same pod gave the same id out again; whatever it stood for is over.
-            Lookup::Live(_) => self.unbind(data, &key),
-            _ => {}
+            Lookup::Live(_) => self.forget(data, &key, Why::Replaced),
+            Lookup::Failed => return Put::Failed,
+            Lookup::Expired | Lookup::Unknown => {}
         }
-        self.insert(data, Entry { key, pin }, now)
+        let put = self.insert(data, self.layout, (key, pin), now, Manner::Opened);
+        if put == Put::Done {
+            self.mirror(data, key, pin, now);
+        }
+        put
     }
 
     /// Forgets a session.
-    pub(super) fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
-        for size in [vec![self.size], self.other_sizes(data)].concat() {
-            if let Some(spot) = self.locate(data, size, key) {
-                remove_if(data, spot, key, |_| true);
-            }
-        }
+    pub(super) fn unbind(&self, data: &mut dyn SharedData, key: &SessionKey) {
+        self.forget(data, key, Why::Ended);
     }
 
-    fn locate(&self, data: &impl SharedData, size: u32, key: &SessionKey) -> Option<Spot> {
+    fn locate(&self, data: &dyn SharedData, layout: Layout, key: &SessionKey) -> Located {
         for half in key.halves() {
-            let bucket = self.bucket(size, half);
-            let found = data.shared(&bucket);
-            let bytes = found.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
-            if let Some((position, pin)) = bucket::find(bytes, key) {
-                return Some(Spot { bucket, found, lags: position >= FRONT, pin });
-            }
-            if !bucket::has_spilled(bytes) {
-                return None;
+            let bucket = self.names.bucket(layout, half);
+            let read = data.shared(&bucket);
+            let bytes = read.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+            match bucket::find(layout.format, bytes, key) {
+                Found::Here { position, entry } => {
+                    return Located::Here(Spot { bucket, read, position, entry });
+                }
+                Found::Absent { spilled: true } => {}
+                Found::Absent { spilled: false } => return Located::Absent,
+                Found::Newer => return Located::Newer,
             }
         }
-        None
-    }
-
-    fn look_elsewhere(
-        &self,
-        data: &mut impl SharedData,
-        key: &SessionKey,
-        now: Timestamp,
-    ) -> Lookup {
-        let others = self.other_sizes(data);
-        for size in &others {
-            let Some(spot) = self.locate(data, *size, key) else { continue };
-            let pin = spot.pin;
-            if !self.lifetime.covers(&pin, now) {
-                self.drop_if_expired(data, spot, key, now);
-                return Lookup::Expired;
-            }
-            if self.insert(data, Entry { key: *key, pin }, now) != Put::Contended {
-                remove_if(data, spot, key, |_| true);
-            }
-            return Lookup::Live(pin);
-        }
-        // Another thread may have moved it here just before it was looked for there.
-        let moved = if others.is_empty() { None } else { self.locate(data, self.size, key) };
-        match moved {
-            Some(spot) if self.lifetime.covers(&spot.pin, now) => Lookup::Live(spot.pin),
-            _ => Lookup::Unknown,
-        }
-    }
-
-    /// Puts an entry into one of its buckets, unless the id is taken there.
-    fn insert(&self, data: &mut impl SharedData, entry: Entry, now: Timestamp) -> Put {
-        let [first, second] = entry.key.halves().map(|half| self.bucket(self.size, half));
-        let in_second = self.live_entries(data, &second, now);
-        let inserted = change(data, &first, None, |bucket| {
-            self.drop_expired(bucket, now);
-            if bucket.entries.len() >= NEARLY_FULL && in_second < bucket.entries.len() {
-                bucket.spilled = true;
-                return Change::Write(None);
-            }
-            put(bucket, entry)
-        });
-        let inserted = match inserted {
-            Ok(None) => change(data, &second, None, |bucket| {
-                self.drop_expired(bucket, now);
-                put(bucket, entry)
-            }),
-            inserted => inserted,
-        };
-        match inserted {
-            Ok(Some((put, evicted))) => {
-                let mut all = self.evicted.lock();
-                *all = all.saturating_add(evicted);
-                put
-            }
-            Ok(None) | Err(Contended) => Put::Contended,
-        }
-    }
-
-    fn live_entries(&self, data: &impl SharedData, bucket: &str, now: Timestamp) -> usize {
-        let Some((bytes, _)) = data.shared(bucket) else { return 0 };
-        let mut bucket = Bucket::decode(&bytes);
-        self.drop_expired(&mut bucket, now);
-        bucket.entries.len()
-    }
-
-    /// Takes an expired entry out, unless another thread has noted a use of it meanwhile.
-    fn drop_if_expired(
-        &self,
-        data: &mut impl SharedData,
-        spot: Spot,
-        key: &SessionKey,
-        now: Timestamp,
-    ) {
-        remove_if(data, spot, key, |pin| !self.lifetime.covers(pin, now));
-    }
-
-    fn drop_expired(&self, bucket: &mut Bucket, now: Timestamp) {
-        bucket.entries.retain(|entry| self.lifetime.covers(&entry.pin, now));
+        Located::Absent
     }
 
     /// Moves an entry to the front: eviction must spare what is in use. The time of use is written
     /// down at most every tenth of the idle timeout.
-    fn promote(&self, data: &mut impl SharedData, spot: Spot, key: &SessionKey, now: Timestamp) {
+    fn note(&self, data: &mut dyn SharedData, layout: Layout, spot: Spot, now: Timestamp) {
+        let Spot { bucket, read, entry: Entry { key, .. }, .. } = spot;
         // That nobody wins for so long is no reason to fail a request whose pin is known.
-        let _ = change(data, &spot.bucket, Some(spot.found), |bucket| {
-            let Some(mut entry) = bucket.remove(key) else { return Change::Drop(()) };
-            if self.lifetime.wants_refresh(entry.pin.used_at, now) {
-                entry.pin.used_at = now;
+        let _ = change(data, layout.format, &bucket, Some(read), |bucket| {
+            if bucket.note(&key, |used_at| self.used_at(used_at, now)) {
+                Change::Write(())
+            } else {
+                Change::Drop(())
             }
-            bucket.push_front(entry);
-            Change::Write(())
         });
     }
 
-    fn other_sizes(&self, data: &impl SharedData) -> Vec<u32> {
-        let mut sizes = sizes_in(&data.shared(&self.sizes_name()));
-        sizes.retain(|size| *size != self.size);
-        sizes
+    /// What is written down as the time of a use at `now`.
+    fn used_at(&self, used_at: Timestamp, now: Timestamp) -> Timestamp {
+        if self.lifetime.wants_refresh(used_at, now) { now } else { used_at }
     }
 
-    fn sizes_name(&self) -> String {
-        format!("{}sizes", self.prefix)
-    }
-
-    fn bucket(&self, size: u32, half: u64) -> String {
-        let size = u64::from(size.max(1));
-        format!("{}{size}/{}", self.prefix, half % size)
-    }
-}
-
-/// Adds an entry, or says that its id is taken; and how many gave way.
-fn put(bucket: &mut Bucket, entry: Entry) -> Change<Option<(Put, usize)>> {
-    match bucket.remove(&entry.key) {
-        Some(other) if other.pin.place != entry.pin.place => Change::Drop(Some((Put::Taken, 0))),
-        _ => Change::Write(Some((Put::Done, bucket.push_front(entry)))),
-    }
-}
-
-/// Takes an entry out. If nobody wins for so long, it ends by its age, or by the pod's 404.
-fn remove_if(
-    data: &mut impl SharedData,
-    spot: Spot,
-    key: &SessionKey,
-    condition: impl Fn(&Pin) -> bool,
-) {
-    let _ = change(data, &spot.bucket, Some(spot.found), |bucket| match bucket.remove(key) {
-        Some(entry) if condition(&entry.pin) => Change::Write(()),
-        _ => Change::Drop(()),
-    });
-}
-
-/// What to do with a bucket that was altered.
-enum Change<T> {
-    Write(T),
-    Drop(T),
-}
-
-/// Others kept changing the bucket.
-struct Contended;
-
-/// Alters a bucket, again and again until no other thread came in between. `found` is what was
-/// just read under `name`, if it was.
-fn change<T>(
-    data: &mut impl SharedData,
-    name: &str,
-    found: Option<Found>,
-    mut alter: impl FnMut(&mut Bucket) -> Change<T>,
-) -> Result<T, Contended> {
-    let mut found = found.unwrap_or_else(|| data.shared(name));
-    for _ in 0..ATTEMPTS {
-        let mut bucket = match &found {
-            Some((bytes, _)) => Bucket::decode(bytes),
-            None => Bucket::default(),
-        };
-        let altered = match alter(&mut bucket) {
-            Change::Write(altered) => altered,
-            Change::Drop(unaltered) => return Ok(unaltered),
-        };
-        if data.replace(name, &bucket.encode(), found.map(|(_, version)| version)).is_ok() {
-            return Ok(altered);
+    /// Takes an entry out, wherever a layout has it. If nobody wins for so long, it ends by its
+    /// age, or by the pod's 404.
+    fn remove(
+        &self,
+        data: &mut dyn SharedData,
+        layout: Layout,
+        key: &SessionKey,
+        condition: impl Fn(&Pin) -> bool,
+    ) -> Option<Pin> {
+        let mut removed = None;
+        // Two workers that carried it may have put it into either bucket.
+        for half in key.halves() {
+            let name = self.names.bucket(layout, half);
+            let read = data.shared(&name);
+            let bytes = read.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
+            let spilled = bucket::has_spilled(layout.format, bytes);
+            if let Found::Here { .. } = bucket::find(layout.format, bytes, key) {
+                let here = change(data, layout.format, &name, Some(read), |bucket| {
+                    match bucket.remove(key) {
+                        Some(entry) if condition(&entry.pin) => Change::Write(Some(entry.pin)),
+                        _ => Change::Drop(None),
+                    }
+                });
+                removed = here.ok().flatten().or(removed);
+            }
+            if !spilled {
+                break;
+            }
         }
-        found = data.shared(name);
+        removed
     }
-    Err(Contended)
-}
-
-fn sizes_in(found: &Found) -> Vec<u32> {
-    let bytes = found.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
-    let (sizes, _) = bytes.as_chunks();
-    sizes.iter().map(|size| u32::from_be_bytes(*size)).take(SIZES).collect()
 }
 
 #[cfg(test)]

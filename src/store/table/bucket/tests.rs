@@ -1,0 +1,120 @@
+use std::net::{IpAddr, SocketAddr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pods::Ordinal;
+use crate::session::Place;
+
+fn address() -> impl Strategy<Value = SocketAddr> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
+}
+
+prop_compose! {
+    fn entries()(
+        key: [u8; 16],
+        ordinal: u32,
+        endpoint in prop::option::of(address()),
+        incarnation in prop::option::of(address()),
+        bound_at: u64,
+        used_at: u64,
+        noted: bool,
+    ) -> Entry {
+        let place = endpoint.map_or(Place::Pod(Ordinal(ordinal)), Place::Endpoint);
+        let (bound_at, used_at) = (Timestamp(bound_at), Timestamp(used_at));
+        let pin = Pin { place, incarnation, bound_at, used_at };
+        Entry { key: SessionKey::from_bytes(key), pin, noted }
+    }
+}
+
+/// What is left of a bucket in a format: format 1 has no endpoints and no notes.
+fn as_in(format: Format, mut bucket: Bucket) -> Bucket {
+    if format == Format::One {
+        bucket.entries.retain(|entry| matches!(entry.pin.place, Place::Pod(_)));
+        bucket.entries.iter_mut().for_each(|entry| entry.noted = false);
+    }
+    bucket
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(
+        entries in prop::collection::vec(entries(), 0..=ENTRIES),
+        spilled: bool,
+        wanted in 0..ENTRIES,
+    ) {
+        for format in [Format::One, Format::Two] {
+            let bytes = Bucket { entries: entries.clone(), spilled }.encode(format);
+            let bucket = as_in(format, Bucket { entries: entries.clone(), spilled });
+            prop_assert_eq!(Bucket::decode(format, &bytes), Some(bucket.clone()));
+            prop_assert_eq!(has_spilled(format, &bytes), spilled);
+            let Some(wanted_entry) = bucket.entries.get(wanted) else { continue };
+            match find(format, &bytes, &wanted_entry.key) {
+                Found::Here { position, entry } => {
+                    prop_assert_eq!((position, entry), (wanted, *wanted_entry));
+                }
+                _ => prop_assert!(false, "not found"),
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>, key: [u8; 16], first in 0u8..3) {
+        if let Some(byte) = bytes.first_mut() {
+            *byte = first;
+        }
+        for format in [Format::One, Format::Two] {
+            if let Some(bucket) = Bucket::decode(format, &bytes) {
+                prop_assert!(bucket.entries.len() <= ENTRIES);
+            }
+            find(format, &bytes, &SessionKey::from_bytes(key));
+            has_spilled(format, &bytes);
+        }
+    }
+
+    #[test]
+    fn a_newer_bucket_is_told_from_a_broken_one(entry in entries(), first: u8) {
+        for format in [Format::One, Format::Two] {
+            let mut bytes = Bucket { entries: vec![entry], spilled: true }.encode(format);
+            bytes[0] = first;
+            if first > format as u8 {
+                prop_assert_eq!(Bucket::decode(format, &bytes), None);
+                prop_assert!(matches!(find(format, &bytes, &entry.key), Found::Newer));
+            } else if first < format as u8 {
+                prop_assert_eq!(Bucket::decode(format, &bytes), Some(Bucket::default()));
+                let found = find(format, &bytes, &entry.key);
+                let is_absent = matches!(found, Found::Absent { spilled: false });
+                prop_assert!(is_absent);
+            }
+        }
+    }
+
+    /// What precedes the break is whole.
+    #[test]
+    fn a_bucket_that_breaks_off_keeps_the_entries_before(
+        entries in prop::collection::vec(entries(), 1..=ENTRIES),
+        cut in 1usize..30,
+    ) {
+        let mut bytes = Bucket { entries: entries.clone(), spilled: false }.encode(Format::Two);
+        bytes.truncate(bytes.len() - cut);
+        let kept = Bucket::decode(Format::Two, &bytes).unwrap().entries;
+        prop_assert_eq!(&kept[..], &entries[..entries.len() - 1]);
+    }
+}
+
+#[test]
+fn a_pin_to_a_pod_takes_43_bytes() {
+    let pin = Pin {
+        place: Place::Pod(Ordinal(2)),
+        incarnation: Some("10.244.0.12:8080".parse().unwrap()),
+        bound_at: Timestamp(1),
+        used_at: Timestamp(2),
+    };
+    let entry = Entry { key: SessionKey::from_bytes([7; 16]), pin, noted: true };
+    let bytes = Bucket { entries: vec![entry], spilled: true }.encode(Format::Two);
+    let mut wanted = vec![2, 1];
+    wanted.extend([7; 16]);
+    wanted.extend([0b1000_0100, 0, 0, 0, 2, 10, 244, 0, 12, 0x1f, 0x90]);
+    wanted.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+    assert_eq!(bytes, wanted, "this format never changes");
+}

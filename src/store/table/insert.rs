@@ -1,0 +1,105 @@
+//! How a session gets into a layout.
+
+use crate::host::SharedData;
+use crate::session::{Pin, SessionKey, Timestamp};
+
+use super::bucket::{Bucket, ENTRIES, Entry};
+use super::change::{Change, change};
+use super::layout::Layout;
+use super::{Left, Put, Table, Why};
+
+/// A bucket with this many entries lets others spill into their second one. The higher, the more
+/// sessions give way before the table is full; the lower, the more look-ups read two buckets.
+const NEARLY_FULL: usize = 5;
+
+/// Why a session gets into a layout, and so what may stand in its way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Manner {
+    /// It was opened. One of another place keeps its id.
+    Opened,
+    /// Another layout has it. Whatever is there already stays.
+    Carried,
+    /// It is for an older module to see. Nothing gives way to it, as that may be there alone.
+    Mirrored,
+}
+
+impl Table {
+    /// Puts a session into one of its buckets.
+    pub(super) fn insert(
+        &self,
+        data: &mut dyn SharedData,
+        layout: Layout,
+        (key, pin): (SessionKey, Pin),
+        now: Timestamp,
+        manner: Manner,
+    ) -> Put {
+        let [first, second] = key.halves().map(|half| self.names.bucket(layout, half));
+        let in_second = self.live_entries(data, layout, &second, now);
+        let inserted = change(data, layout.format, &first, None, |bucket| {
+            let live = bucket.entries.iter().filter(|entry| self.is_live(entry, now)).count();
+            if live < NEARLY_FULL || in_second >= live || bucket.holds(&key) {
+                return self.put(bucket, key, pin, now, manner);
+            }
+            match std::mem::replace(&mut bucket.spilled, true) {
+                true => Change::Drop(None),
+                false => Change::Write(None),
+            }
+        });
+        let inserted = match inserted {
+            Ok(None) => change(data, layout.format, &second, None, |bucket| {
+                self.put(bucket, key, pin, now, manner)
+            }),
+            inserted => inserted,
+        };
+        let Ok(Some((put, left))) = inserted else { return Put::Failed };
+        if layout == self.layout && !left.is_empty() {
+            self.left.lock().extend(left);
+        }
+        put
+    }
+
+    /// Adds a session to a bucket, if it may. Says what left the bucket.
+    fn put(
+        &self,
+        bucket: &mut Bucket,
+        key: SessionKey,
+        pin: Pin,
+        now: Timestamp,
+        manner: Manner,
+    ) -> Change<Option<(Put, Vec<Left>)>> {
+        let left = |entry: Entry, why| Left { key: entry.key, pin: entry.pin, why };
+        let expired = bucket.entries.extract_if(.., |entry| !self.is_live(entry, now));
+        let mut gone: Vec<_> = expired.map(|entry| left(entry, Why::Expired)).collect();
+        match (manner, bucket.remove(&key)) {
+            (Manner::Opened, Some(other)) if other.pin.place != pin.place => {
+                return Change::Drop(Some((Put::Taken, Vec::new())));
+            }
+            (Manner::Carried, Some(_)) => return Change::Drop(Some((Put::Done, Vec::new()))),
+            _ => {}
+        }
+        if manner == Manner::Mirrored && bucket.entries.len() >= ENTRIES {
+            return Change::Drop(Some((Put::Done, Vec::new())));
+        }
+        if let Some(last) = bucket.open(key, pin) {
+            gone.push(left(last, Why::GaveWay));
+        }
+        Change::Write(Some((Put::Done, gone)))
+    }
+
+    fn live_entries(
+        &self,
+        data: &dyn SharedData,
+        layout: Layout,
+        name: &str,
+        now: Timestamp,
+    ) -> usize {
+        let Some((bytes, _)) = data.shared(name) else { return 0 };
+        // What a newer module wrote has no room.
+        let Some(bucket) = Bucket::decode(layout.format, &bytes) else { return ENTRIES };
+        bucket.entries.iter().filter(|entry| self.is_live(entry, now)).count()
+    }
+
+    fn is_live(&self, entry: &Entry, now: Timestamp) -> bool {
+        self.lifetime.covers(&entry.pin, now)
+    }
+}
