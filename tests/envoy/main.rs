@@ -9,6 +9,7 @@ mod redis;
 mod streams;
 mod table;
 mod untouched;
+mod update;
 mod vm;
 
 use kit::bootstrap::Bootstrap;
