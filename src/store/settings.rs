@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::remote::Dialect;
 use crate::host::Secret;
 
-/// The fewest sessions that a table may be made for: those of one bucket.
+/// The fewest sessions that a table may be made for.
 pub const MIN_CAPACITY: u32 = 8;
 
 /// The most sessions that a table may be made for.
@@ -14,7 +14,7 @@ pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
 /// Where pins are kept.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The most sessions that the table in shared data holds.
+    /// How many sessions fit into the table in shared data.
     pub capacity: u32,
     /// The Redis whose near cache that table is, if there is one.
     pub redis: Option<RedisConfig>,

@@ -26,7 +26,7 @@ impl Table {
     /// none, or an expired one.
     pub(super) fn look_elsewhere(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         mut here: Located,
         key: &SessionKey,
         now: Timestamp,
@@ -64,7 +64,7 @@ impl Table {
     /// that it may have ended.
     fn carry(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         others: &[Layout],
         (key, pin): (SessionKey, Pin),
         now: Timestamp,
@@ -96,7 +96,7 @@ impl Table {
     /// Takes out what is expired everywhere, unless another worker has noted a use of it meanwhile.
     fn drop_expired(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         others: &[Layout],
         (key, pin): (SessionKey, Pin),
         now: Timestamp,
@@ -112,7 +112,7 @@ impl Table {
     }
 
     /// Takes a session out of all layouts.
-    pub(super) fn forget(&self, data: &mut impl SharedData, key: &SessionKey, why: Why) {
+    pub(super) fn forget(&self, data: &mut dyn SharedData, key: &SessionKey, why: Why) {
         let others = self.others(data);
         let mut gone = None;
         for layout in others.iter().chain([&self.layout]).chain(&others) {
@@ -126,7 +126,7 @@ impl Table {
     /// Shows a session that was just opened to the older module, if there is or was one.
     pub(super) fn mirror(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: SessionKey,
         pin: Pin,
         now: Timestamp,
@@ -141,7 +141,7 @@ impl Table {
     /// Notes a use where an older module looks. Adds nothing: the session may be about to end.
     pub(super) fn refresh_older(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: &SessionKey,
         now: Timestamp,
     ) {
@@ -153,7 +153,7 @@ impl Table {
     }
 
     /// All layouts in use but the present one.
-    fn others(&self, data: &impl SharedData) -> Vec<Layout> {
+    fn others(&self, data: &dyn SharedData) -> Vec<Layout> {
         let mut others = self.names.layouts(data, Format::Two);
         others.retain(|layout| *layout != self.layout);
         others.append(&mut self.names.layouts(data, Format::One));

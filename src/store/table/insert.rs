@@ -27,7 +27,7 @@ impl Table {
     /// Puts a session into one of its buckets.
     pub(super) fn insert(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         layout: Layout,
         (key, pin): (SessionKey, Pin),
         now: Timestamp,
@@ -88,7 +88,7 @@ impl Table {
 
     fn live_entries(
         &self,
-        data: &impl SharedData,
+        data: &dyn SharedData,
         layout: Layout,
         name: &str,
         now: Timestamp,

@@ -63,13 +63,13 @@ impl Names {
     }
 
     /// The layouts in use with a format, the newest first.
-    pub(super) fn layouts(&self, data: &impl SharedData, format: Format) -> Vec<Layout> {
+    pub(super) fn layouts(&self, data: &dyn SharedData, format: Format) -> Vec<Layout> {
         let sizes = sizes_in(&data.shared(&self.sizes(format)));
         sizes.into_iter().map(|size| Layout { format, size }).collect()
     }
 
     /// Lists a layout as the newest of its format.
-    pub(super) fn list(&self, data: &mut impl SharedData, layout: Layout) {
+    pub(super) fn list(&self, data: &mut dyn SharedData, layout: Layout) {
         let name = self.sizes(layout.format);
         for _ in 0..ATTEMPTS {
             let found = data.shared(&name);

@@ -111,14 +111,14 @@ impl Table {
     }
 
     /// Adds this table's layout to those in use. To be called once, before anything else.
-    pub(super) fn open(&self, data: &mut impl SharedData) {
+    pub(super) fn open(&self, data: &mut dyn SharedData) {
         self.names.list(data, self.layout);
     }
 
     /// Finds a session and notes its use.
     pub(super) fn look(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: &SessionKey,
         now: Timestamp,
     ) -> Lookup {
@@ -140,7 +140,7 @@ impl Table {
     }
 
     /// Whether a session lives here. That is no use of it.
-    pub(super) fn holds(&self, data: &impl SharedData, key: &SessionKey, now: Timestamp) -> bool {
+    pub(super) fn holds(&self, data: &dyn SharedData, key: &SessionKey, now: Timestamp) -> bool {
         match self.locate(data, self.layout, key) {
             Located::Here(spot) => self.lifetime.covers(&spot.entry.pin, now),
             _ => false,
@@ -150,7 +150,7 @@ impl Table {
     /// Binds a session that was just opened.
     pub(super) fn bind(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         key: SessionKey,
         pin: Pin,
         now: Timestamp,
@@ -170,11 +170,11 @@ impl Table {
     }
 
     /// Forgets a session.
-    pub(super) fn unbind(&self, data: &mut impl SharedData, key: &SessionKey) {
+    pub(super) fn unbind(&self, data: &mut dyn SharedData, key: &SessionKey) {
         self.forget(data, key, Why::Ended);
     }
 
-    fn locate(&self, data: &impl SharedData, layout: Layout, key: &SessionKey) -> Located {
+    fn locate(&self, data: &dyn SharedData, layout: Layout, key: &SessionKey) -> Located {
         for half in key.halves() {
             let bucket = self.names.bucket(layout, half);
             let read = data.shared(&bucket);
@@ -193,7 +193,7 @@ impl Table {
 
     /// Moves an entry to the front: eviction must spare what is in use. The time of use is written
     /// down at most every tenth of the idle timeout.
-    fn note(&self, data: &mut impl SharedData, layout: Layout, spot: Spot, now: Timestamp) {
+    fn note(&self, data: &mut dyn SharedData, layout: Layout, spot: Spot, now: Timestamp) {
         let Spot { bucket, read, entry: Entry { key, .. }, .. } = spot;
         // That nobody wins for so long is no reason to fail a request whose pin is known.
         let _ = change(data, layout.format, &bucket, Some(read), |bucket| {
@@ -214,7 +214,7 @@ impl Table {
     /// age, or by the pod's 404.
     fn remove(
         &self,
-        data: &mut impl SharedData,
+        data: &mut dyn SharedData,
         layout: Layout,
         key: &SessionKey,
         condition: impl Fn(&Pin) -> bool,
