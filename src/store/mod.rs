@@ -18,7 +18,7 @@ use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 use crate::telemetry::Metric;
 
 pub use outcome::{Binding, Lookup, Wake};
-pub use remote::Dialect;
+pub use remote::dialect::Dialect;
 use remote::{Opened, Outcome, Remote, is_same};
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
 use table::{Put, Table, Why};

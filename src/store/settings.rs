@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::remote::Dialect;
+use super::remote::dialect::Dialect;
 use crate::host::Secret;
 
 /// The fewest sessions that a table may be made for.

@@ -1,5 +1,6 @@
 //! Requests, answers and callouts, one at a time.
 
+use kit::bootstrap::PODS;
 use kit::mini_redis::percent_decoded;
 use kit::model::{Engine, Pairs, Step, example_plugin};
 use podpin::host::{CallResponse, Callout};
@@ -33,9 +34,14 @@ pub(crate) fn initialize(sim: &mut Sim, id: &str) -> (u32, Step) {
     (stream, sim.response_head(stream, response, "127.0.1.1:8080", false))
 }
 
-/// The one callout that was made, and its command.
+/// The callouts to the store that were made.
+pub(crate) fn store_calls(sim: &mut Sim) -> Vec<(u32, Callout)> {
+    sim.calls().into_iter().filter(|(_, callout)| callout.cluster != PODS).collect()
+}
+
+/// The one callout to the store that was made, and its command.
 pub(crate) fn one_call(sim: &mut Sim) -> (u32, Vec<String>) {
-    let calls = sim.calls();
+    let calls = store_calls(sim);
     assert_eq!(calls.len(), 1, "{calls:?}");
     (calls[0].0, command(&calls[0].1))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::by_hand::{
     answer, ask, command, counter, end_at, fault, headers, initialize, one_call, open, pin, pin_of,
-    pin_on, response, sim, status, value,
+    pin_on, response, sim, status, store_calls, value,
 };
 
 #[test]
@@ -136,7 +136,7 @@ fn an_id_that_is_taken_is_compared_with_its_owner() {
         }
         let step = sim.step(stream);
         assert_eq!(status(&step), wanted, "{owner}");
-        assert!(sim.calls().is_empty());
+        assert!(store_calls(&mut sim).is_empty());
         if let Step::Reply(_, headers, _) = step {
             assert!(!headers.iter().any(|(name, _)| name == "mcp-session-id"));
         }
@@ -199,7 +199,7 @@ fn look_ups_that_fail_do_not_keep_sessions_from_opening() {
         sim.respond_to_call(call, fault());
     }
     assert_eq!(status(&initialize(&mut sim, "b").1), 503, "now bindings pause as well");
-    assert!(sim.calls().is_empty());
+    assert!(store_calls(&mut sim).is_empty());
 }
 
 #[test]

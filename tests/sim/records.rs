@@ -18,6 +18,6 @@ fn what_version_0_1_0_has_written_is_read() {
         let (call, _) = one_call(&mut sim);
         sim.respond_to_call(call, response(&json!({"GETEX": value["value"]}).to_string()));
         assert_eq!(sim.step(stream), Step::Go);
-        assert_eq!(sim.record(stream).filter_state["wasm.podpin.pod"], value["pod"]);
+        assert_eq!(sim.record(stream).filter_state[&kit::note("pod")], value["pod"]);
     }
 }

@@ -181,7 +181,7 @@ fn a_use_that_is_written_back_learns_what_became_of_the_session() {
             assert_eq!(commands[0], commands[1], "the other is kept, and looked up");
             calls.iter().for_each(|(call, _)| sim.respond_to_call(*call, value(&other)));
             assert_eq!(sim.step(stream), Step::Go);
-            assert_eq!(sim.record(stream).filter_state["wasm.podpin.pod"], "myserver-1");
+            assert_eq!(sim.record(stream).filter_state[&kit::note("pod")], "myserver-1");
         } else {
             assert_eq!(status(&step), 404, "{what}");
         }

@@ -8,20 +8,11 @@
 
 use crate::session::{Pin, SessionKey, Timestamp};
 
-use super::layout::Format;
+use super::entry::{Entry, Format};
 use super::{format1, format2};
 
 /// How many entries a bucket holds.
 pub(super) const ENTRIES: usize = 8;
-
-/// One session of a bucket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: SessionKey,
-    pub(super) pin: Pin,
-    /// It was moved to the front since a session was last added to the bucket.
-    pub(super) noted: bool,
-}
 
 /// What a bucket says about a session.
 pub(super) enum Found {

@@ -3,7 +3,7 @@
 use crate::host::{SharedData, Version};
 
 use super::bucket::Bucket;
-use super::layout::Format;
+use super::entry::Format;
 
 /// A change gives up after this many others were quicker. Each of those made progress, so with
 /// any real number of worker threads this is never reached.

@@ -13,8 +13,9 @@
 use crate::host::SharedData;
 use crate::session::{Pin, Place, SessionKey, Timestamp};
 
+use super::entry::Format;
 use super::insert::Manner;
-use super::layout::{Format, Layout};
+use super::layout::Layout;
 use super::{Left, Located, Lookup, Put, Table, Why};
 
 /// A look-up gives up after it had to take its copy back so often. Each time the source had just left

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::pods::Ordinal;
 use crate::session::{Pin, Place, SessionKey, Timestamp};
 
-use super::bucket::Entry;
+use super::entry::Entry;
 
 const SIZE: usize = 16 + 4 + 1 + 16 + 2 + 8 + 8;
 

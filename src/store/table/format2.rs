@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::pods::Ordinal;
 use crate::session::{Pin, Place, SessionKey, Timestamp};
 
-use super::bucket::Entry;
+use super::entry::Entry;
 
 const POD: u8 = 0;
 const NONE: u8 = 0;

@@ -3,8 +3,9 @@
 use crate::host::SharedData;
 use crate::session::{Pin, SessionKey, Timestamp};
 
-use super::bucket::{Bucket, ENTRIES, Entry};
+use super::bucket::{Bucket, ENTRIES};
 use super::change::{Change, change};
+use super::entry::Entry;
 use super::layout::Layout;
 use super::{Left, Put, Table, Why};
 

@@ -14,18 +14,10 @@ use crate::host::{SharedData, Version};
 use crate::session::Scope;
 
 use super::change::ATTEMPTS;
+use super::entry::Format;
 
 /// How many sizes are remembered of a format, the newest first.
 const SIZES: usize = 4;
-
-/// How a bucket is written. Its first byte is the number of its format.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Format {
-    /// Of Podpin 0.1.0.
-    One = 1,
-    /// The present one.
-    Two = 2,
-}
 
 /// A format and a number of buckets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -28,6 +28,7 @@
 mod bucket;
 mod change;
 mod elsewhere;
+mod entry;
 mod format1;
 mod format2;
 mod insert;
@@ -39,10 +40,11 @@ use crate::host::SharedData;
 use crate::lock::Lock;
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 
-use bucket::{ENTRIES, Entry, Found};
+use bucket::{ENTRIES, Found};
 use change::{Change, Read, change};
+use entry::{Entry, Format};
 use insert::Manner;
-use layout::{Format, Layout, Names};
+use layout::{Layout, Names};
 pub(super) use left::{Left, Why};
 
 /// An entry is moved to the front when it is used, unless it is among so many at the front already.
