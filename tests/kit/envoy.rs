@@ -111,7 +111,9 @@ impl Envoy {
     pub async fn counter_of(&self, scope: &str, name: &str) -> u64 {
         let name = format!("wasmcustom.podpin_{name}_total");
         let stats = self.stats(&name).await.expect("Envoy's stats");
-        stats.get(&format!("{name}.scope.{scope}")).copied().unwrap_or(0)
+        // Version 0.1.0 had no scopes.
+        let counter = stats.get(&format!("{name}.scope.{scope}")).or_else(|| stats.get(&name));
+        counter.copied().unwrap_or(0)
     }
 
     /// Waits for one of the filter's counters.

@@ -55,7 +55,7 @@ async fn requests_that_wait_in_a_vm_that_dies_are_answered_after_the_stream_idle
 
 async fn vm_dies(change: impl FnOnce(Bootstrap) -> Bootstrap) {
     let setup = setup().await;
-    let id = open(&setup.envoy().await.unwrap()).await;
+    let id = open(&Envoy::start(&patient(&setup)).await.unwrap()).await;
     let (_directory, module) = deadly_module();
     let example = change(patient(&setup).with_module(&module));
     let envoy = Arc::new(Envoy::start(&example).await.unwrap());
@@ -96,7 +96,7 @@ async fn goes_on(envoy: &Envoy, id: &str) {
 /// What waits is served by the configuration that it came to.
 async fn a_reload(change: impl FnOnce(Bootstrap) -> Bootstrap) {
     let setup = setup().await;
-    let id = open(&setup.envoy().await.unwrap()).await;
+    let id = open(&Envoy::start(&patient(&setup)).await.unwrap()).await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("listeners.json");
     let example = patient(&setup);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
 use kit::envoy::Envoy;
 use kit::mini_redis::Front;
@@ -15,9 +16,11 @@ fn old_module() -> PathBuf {
     kit::root().join("tests/fixtures/podpin-0.1.0.wasm")
 }
 
-/// An Envoy with the module of version 0.1.0.
+/// An Envoy with the module of version 0.1.0, whose notes had no scope.
 async fn old_envoy(setup: &SharedSetup) -> Envoy {
-    Envoy::start(&setup.bootstrap().unwrap().with_module(&old_module())).await.unwrap()
+    let example = setup.bootstrap().unwrap().with_module(&old_module());
+    let text = example.0.to_string().replace(&kit::note(""), "wasm.podpin.");
+    Envoy::start(&Bootstrap(serde_json::from_str(&text).unwrap())).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
