@@ -221,7 +221,7 @@ impl Filter {
                 Effect::Unbind(key) => {
                     self.worker.rests(self.id);
                     let now = host.now();
-                    self.worker.store.unbind(host, key, now);
+                    self.worker.store.unbind(host, key, None, now);
                 }
             }
         }

@@ -19,7 +19,7 @@ use crate::telemetry::Metric;
 
 pub use outcome::{Binding, Lookup, Wake};
 pub use remote::Dialect;
-use remote::{Opened, Outcome, Remote};
+use remote::{Opened, Outcome, Remote, is_same};
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
 use table::{Put, Table};
 
@@ -76,10 +76,7 @@ impl Store {
                 Some(found)
             }
             // Another proxy may have seen it since.
-            _ => match remote.look(host, exchange, key, now) {
-                true => None,
-                false => Some(Lookup::Failed),
-            },
+            _ => remote.look(host, exchange, key, now),
         }
     }
 
@@ -92,15 +89,10 @@ impl Store {
         pin: Pin,
         now: Timestamp,
     ) -> Option<Binding> {
-        match &self.remote {
-            Some(remote)
-                if remote.bind(host, Opened { key, pin, exchange: Some(exchange) }, now) =>
-            {
-                None
-            }
-            Some(_) => Some(self.bind_without_remote(host, key, pin, now)),
-            None => Some(self.bind_near(host, key, pin, now)),
-        }
+        let Some(remote) = &self.remote else { return Some(self.bind_near(host, key, pin, now)) };
+        let opened = Opened { key, pin, exchange: Some(exchange) };
+        let binding = remote.bind(host, opened, now)?;
+        Some(self.settle(host, &opened, binding, now))
     }
 
     /// An exchange that waited does so no longer. What it asked for goes on.
@@ -110,11 +102,18 @@ impl Store {
         }
     }
 
-    /// Forgets a session, here and for all who share the store.
-    pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) {
-        self.near.unbind(host, key);
-        if let Some(remote) = &self.remote {
-            remote.unbind(host, *key, now);
+    /// Forgets a session, here and for all who share the store. `pin` is what the exchange at hand
+    /// was steered by, if it knows; else what is known here counts. A session that has its id by
+    /// now is left alone in the store.
+    pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, pin: Option<Pin>, now: Timestamp) {
+        let Some(remote) = &self.remote else { return self.near.unbind(host, key) };
+        let known = match self.near.look(host, key, now) {
+            Lookup::Live(known) => Some(known),
+            _ => None,
+        };
+        if let Some(ended) = pin.or(known) {
+            self.forget(host, key, &ended, now);
+            remote.end(host, *key, ended, now);
         }
     }
 
@@ -148,29 +147,61 @@ impl Store {
     ) -> Vec<(ExchangeId, Wake)> {
         let now = host.now();
         let Some(remote) = &self.remote else { return Vec::new() };
-        match remote.on_call_response(host, call, response, now) {
-            Outcome::Looked { key, exchanges, found } => {
-                if let Lookup::Live(pin) = found {
-                    self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
+        let mut wakes = Vec::new();
+        for outcome in remote.on_call_response(host, call, response, now) {
+            match outcome {
+                Outcome::Looked { key, exchanges, found } => {
+                    if let Lookup::Live(pin) = found
+                        && !self.near.holds(host, &key, now)
+                    {
+                        self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
+                    }
+                    let looked = |exchange| (exchange, Wake::Looked(found));
+                    wakes.extend(exchanges.into_iter().map(looked));
                 }
-                exchanges.into_iter().map(|exchange| (exchange, Wake::Looked(found))).collect()
-            }
-            Outcome::Stored(Opened { key, pin, exchange }, binding) => {
-                let binding = match binding {
-                    Binding::Bound => self.bind_near(host, key, pin, now),
-                    Binding::Taken => Binding::Taken,
-                    Binding::Failed => self.bind_without_remote(host, key, pin, now),
-                };
-                exchange.map(|exchange| (exchange, Wake::Stored(binding))).into_iter().collect()
-            }
-            Outcome::Missed(key, pin) => {
+                Outcome::Stored(opened, binding) => {
+                    let stored = Wake::Stored(self.settle(host, &opened, binding, now));
+                    wakes.extend(opened.exchange.map(|exchange| (exchange, stored)));
+                }
                 // Unless it has ended meanwhile.
-                if self.near.holds(host, &key, now) {
+                Outcome::Missed(key, pin) if self.near.holds(host, &key, now) => {
                     remote.restore(host, key, pin, now);
                 }
-                Vec::new()
+                Outcome::Missed(..) => {}
+                Outcome::Gone(key, pin) => self.forget(host, &key, &pin, now),
             }
-            Outcome::Nothing => Vec::new(),
+        }
+        wakes
+    }
+
+    /// Binds here what the store took.
+    fn settle(
+        &self,
+        host: &mut impl Host,
+        &Opened { key, pin, .. }: &Opened,
+        binding: Binding,
+        now: Timestamp,
+    ) -> Binding {
+        match binding {
+            Binding::Bound => match self.bind_near(host, key, pin, now) {
+                // The store knows better whose it is.
+                Binding::Taken => {
+                    self.near.unbind(host, &key);
+                    self.bind_near(host, key, pin, now)
+                }
+                binding => binding,
+            },
+            Binding::Taken => Binding::Taken,
+            Binding::Failed => self.bind_without_remote(host, key, pin, now),
+        }
+    }
+
+    /// Forgets a session here, unless another has its id by now.
+    fn forget(&self, host: &mut impl Host, key: &SessionKey, pin: &Pin, now: Timestamp) {
+        if let Lookup::Live(known) = self.near.look(host, key, now)
+            && is_same(&known, pin)
+        {
+            self.near.unbind(host, key);
         }
     }
 

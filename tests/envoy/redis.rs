@@ -12,6 +12,7 @@ use kit::mini_redis::Front;
 use kit::pods::App;
 use kit::setup::{RedisFront, SharedSetup};
 use kit::wait::until;
+use podpin::session::{Scope, SessionId};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -102,7 +103,7 @@ async fn what_the_near_cache_knows_needs_no_callout() {
     let id = open(&opener).await;
     let commands = async || {
         let mut all = Vec::new();
-        for command in ["getex", "get", "set", "expire", "del"] {
+        for command in ["getex", "get", "set"] {
             all.push(setup.redis.calls(command).await);
         }
         all
@@ -116,7 +117,7 @@ async fn what_the_near_cache_knows_needs_no_callout() {
         }
         assert_eq!(commands().await, before);
     }
-    assert_eq!(commands().await, [1, 0, 1, 0, 0]);
+    assert_eq!(commands().await, [1, 0, 1]);
     assert_eq!((opener.counter("store_asked").await, other.counter("store_asked").await), (0, 1));
 }
 
@@ -213,13 +214,60 @@ async fn the_end_of_a_session_spreads() {
     let id = open(&one).await;
     assert_eq!(call(&other, &id).await, 200);
     assert_eq!(status(&one, Ask::delete(), &id).await, 202);
-    until("the key to go", || async { (setup.redis.keys().await == 0).then_some(()) }).await;
+    has_ended(&setup, &id).await;
     // The other one still thinks that it knows; the pod knows better.
     assert_eq!(call(&other, &id).await, 404);
     other.counted("lost", 1).await;
     assert_eq!(call(&other, &id).await, 404);
     other.counted("unknown", 1).await;
     assert_eq!(call(&one, &id).await, 404);
+    assert_eq!(call(&setup.envoy().await.unwrap(), &id).await, 404);
+}
+
+/// What the pod does not tell, the store does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ended_elsewhere_is_not_kept_by_its_use() {
+    let setup = SharedSetup::start(Front::Webdis, App::Script(super::table::opens_and_forgets))
+        .await
+        .unwrap();
+    let example = setup.bootstrap().unwrap();
+    let example = example.plugin(|plugin| plugin["session"] = json!({"idle_timeout": "20s"}));
+    let (one, other) =
+        (Envoy::start(&example).await.unwrap(), Envoy::start(&example).await.unwrap());
+    let got = Ask::initialize().send(&restless(), &one.url("")).await.unwrap();
+    let id = got.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    assert_eq!(call(&other, &id).await, 200);
+    assert_eq!(status(&one, Ask::delete(), &id).await, 200);
+    has_ended(&setup, &id).await;
+    assert_eq!(call(&other, &id).await, 200, "it has yet to learn of it");
+    until("the other Envoy to write a use back, and so to learn of the end", || async {
+        (call(&other, &id).await == 404).then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(call(&other, &id).await, 404);
+        assert_eq!(call(&one, &id).await, 404);
+    }
+    has_ended(&setup, &id).await;
+}
+
+/// The key of a session in Redis.
+fn key_of(id: &str) -> String {
+    let id = SessionId::parse(id.as_bytes()).unwrap();
+    format!("podpin:{:x}", Scope::new("default/myserver").key(id))
+}
+
+/// Waits until Redis says that a session has ended, and for how long it will.
+async fn has_ended(setup: &SharedSetup, id: &str) {
+    let key = key_of(id);
+    until("the end of the session to be written down", || async {
+        let value = setup.redis.command(&["GET", &key]).await.unwrap();
+        let redis::Value::BulkString(value) = value else { panic!("{value:?}") };
+        value.starts_with(br#"{"v":1,"ended":"#).then_some(())
+    })
+    .await;
+    let left = setup.redis.command(&["TTL", &key]).await.unwrap();
+    assert!(matches!(left, redis::Value::Int(1..=7920)), "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,8 +77,8 @@ impl MiniRedis {
         self.data.retain(|_, (_, expires)| *expires > now);
         let expires = |seconds: &str| now + 1000 * seconds.parse::<u64>().expect("seconds");
         match command {
-            ["SET", key, value, "EX", seconds, "NX"] => {
-                if self.data.contains_key(*key) {
+            ["SET", key, value, "EX", seconds, over @ ("NX" | "XX")] => {
+                if self.data.contains_key(*key) != (*over == "XX") {
                     return Value::Null;
                 }
                 self.data.insert((*key).to_owned(), ((*value).to_owned(), expires(seconds)));
@@ -94,20 +94,13 @@ impl MiniRedis {
             ["GET", key] => {
                 self.data.get(*key).map_or(Value::Null, |(value, _)| value.clone().into())
             }
-            ["EXPIRE", key, seconds] => match self.data.get_mut(*key) {
-                Some((_, expiry)) => {
-                    *expiry = expires(seconds);
-                    1.into()
-                }
-                None => 0.into(),
-            },
-            ["DEL", key] => u64::from(self.data.remove(*key).is_some()).into(),
             _ => panic!("{command:?} is not a command that pins need"),
         }
     }
 }
 
-fn percent_decoded(part: &str) -> String {
+/// A part of a command as webdis reads it.
+pub fn percent_decoded(part: &str) -> String {
     let mut pieces = part.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {

@@ -151,7 +151,7 @@ impl Webdis {
             "database": 0, "verbosity": 4, "logfile": self.log_file(),
             "acl": [
                 {"disabled": ["*"]},
-                {"http_basic_auth": "podpin:secret", "enabled": ["SET", "GET", "GETEX", "EXPIRE", "DEL"]},
+                {"http_basic_auth": "podpin:secret", "enabled": ["SET", "GET", "GETEX"]},
             ],
         });
         Ok(std::fs::write(self.directory.path().join("webdis.json"), config.to_string())?)

@@ -1,5 +1,6 @@
 //! Requests, answers and callouts, one at a time.
 
+use kit::mini_redis::percent_decoded;
 use kit::model::{Engine, Pairs, Step, example_plugin};
 use podpin::host::{CallResponse, Callout};
 use serde_json::{Value, json};
@@ -62,16 +63,48 @@ pub(crate) fn open(sim: &mut Sim, id: &str) {
     sim.end(stream);
 }
 
+/// Has the store answer the one callout that was made, and gives back its command.
+pub(crate) fn answer(sim: &mut Sim, reply: &str) -> Vec<String> {
+    let (call, command) = one_call(sim);
+    sim.respond_to_call(call, response(reply));
+    command
+}
+
+/// A value that was written down, as Redis gives it.
+pub(crate) fn stored(command: &[String]) -> CallResponse {
+    assert_eq!(command[0], "SET");
+    response(&json!({"GET": percent_decoded(&command[2])}).to_string())
+}
+
+/// A value of a session, as Redis gives it.
+pub(crate) fn value(value: &Value) -> CallResponse {
+    response(&json!({"GETEX": value.to_string()}).to_string())
+}
+
 /// A pin on pod 2, as Redis gives it.
 pub(crate) fn pin(sim: &Sim) -> CallResponse {
     pin_on(sim, 2)
 }
 
 pub(crate) fn pin_on(sim: &Sim, ordinal: u32) -> CallResponse {
-    let now = sim.proxy().milliseconds;
+    value(&pin_of(ordinal, sim.proxy().milliseconds))
+}
+
+/// A pin that was bound then, as it is written down.
+pub(crate) fn pin_of(ordinal: u32, bound_at: u64) -> Value {
     let host = format!("{}-{ordinal}.{}", kit::STATEFUL_SET, kit::DOMAIN);
-    let pin = json!({"v": 1, "host": host, "address": null, "bound_at": now, "used_at": now});
-    response(&json!({"GETEX": pin.to_string()}).to_string())
+    json!({"v": 1, "host": host, "address": null, "bound_at": bound_at, "used_at": bound_at})
+}
+
+/// That a session ended then, as it is written down.
+pub(crate) fn end_at(at: u64) -> Value {
+    json!({"v": 1, "ended": at})
+}
+
+/// What a pod that does not know the session answers.
+pub(crate) fn is_lost(sim: &mut Sim, stream: u32) {
+    sim.response(stream, headers(&[(":status", "404")]), "127.0.1.1:8080");
+    sim.end(stream);
 }
 
 pub(crate) fn status(step: &Step) -> u16 {

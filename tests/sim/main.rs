@@ -4,6 +4,7 @@ mod by_hand;
 mod callouts;
 mod host;
 mod lacks;
+mod records;
 mod ticks;
 mod write_back;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::dialect::{Fault, Reply};
 use crate::session::Timestamp;
 
 /// So many failures in a row open it.
@@ -36,6 +37,15 @@ impl Breaker {
     pub(super) fn failed(&mut self, now: Timestamp) {
         self.tried_at = now;
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&mut self, reply: &Result<Reply, Fault>, now: Timestamp) {
+        match reply {
+            Err(Fault::Front(_)) => self.failed(now),
+            // What Redis refuses it refuses at once: that costs no request a timeout.
+            Ok(_) | Err(Fault::Redis(_)) => self.succeeded(),
+        }
     }
 
     /// A call succeeded.

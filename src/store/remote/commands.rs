@@ -1,67 +1,117 @@
-//! The commands of Redis that pins need.
+//! The commands of Redis that pins need: `GET`, `GETEX` (Redis 6.2) and `SET`.
 
 use std::time::Duration;
 
-use super::record;
+use super::record::Record;
 use crate::pods::StatefulSet;
 use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
 
 /// Writes commands for the pins of one workload.
 #[derive(Debug)]
 pub(super) struct Commands {
-    key_prefix: String,
-    set: StatefulSet,
-    lifetime: Lifetime,
+    pub(super) key_prefix: String,
+    pub(super) set: StatefulSet,
+    pub(super) lifetime: Lifetime,
+}
+
+/// On what a record may be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Over {
+    /// On nothing.
+    Nothing,
+    /// In the place of another record.
+    Another,
 }
 
 impl Commands {
-    pub(super) fn new(key_prefix: String, set: StatefulSet, lifetime: Lifetime) -> Self {
-        Self { key_prefix, set, lifetime }
-    }
-
-    /// Reads a pin and keeps it from idling out, at once (Redis 6.2).
+    /// Reads a record and keeps it from idling out, at once.
     pub(super) fn look(&self, key: &SessionKey) -> Vec<String> {
-        let time_to_live = seconds(self.lifetime.idle_timeout);
-        vec!["GETEX".into(), self.name(key), "EX".into(), time_to_live]
+        self.read_and_keep(key, self.lifetime.idle_timeout)
     }
 
-    /// Reads a pin.
+    /// Reads a record.
     pub(super) fn get(&self, key: &SessionKey) -> Vec<String> {
         vec!["GET".into(), self.name(key)]
     }
 
-    /// Writes a pin down, unless there is one.
-    pub(super) fn set(&self, key: &SessionKey, pin: &Pin, now: Timestamp) -> Vec<String> {
-        let value = record::encode(pin, &self.set);
-        let time_to_live = self.time_to_live(pin.bound_at, pin.used_at, now);
-        vec!["SET".into(), self.name(key), value, "EX".into(), time_to_live, "NX".into()]
-    }
-
-    /// Keeps a pin that was used at `used_at` from idling out.
-    pub(super) fn expire(
+    /// Keeps a pin that was used at `used_at` from idling out, and reads it.
+    pub(super) fn keep(
         &self,
         key: &SessionKey,
         bound_at: Timestamp,
         used_at: Timestamp,
         now: Timestamp,
     ) -> Vec<String> {
-        vec!["EXPIRE".into(), self.name(key), self.time_to_live(bound_at, used_at, now)]
+        self.read_and_keep(key, self.time_to_live(bound_at, used_at, now))
     }
 
-    /// Removes a pin.
-    pub(super) fn delete(&self, key: &SessionKey) -> Vec<String> {
-        vec!["DEL".into(), self.name(key)]
+    /// Lets a record go, and reads it.
+    pub(super) fn let_go(&self, key: &SessionKey) -> Vec<String> {
+        self.read_and_keep(key, Duration::ZERO)
+    }
+
+    /// Writes a pin down.
+    pub(super) fn set(
+        &self,
+        key: &SessionKey,
+        pin: &Pin,
+        over: Over,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let time_to_live = self.time_to_live(pin.bound_at, pin.used_at, now);
+        self.write(key, Record::Pin(*pin), time_to_live, over)
+    }
+
+    /// Writes down that a session has ended.
+    pub(super) fn bury(&self, key: &SessionKey, over: Over, now: Timestamp) -> Vec<String> {
+        self.write(key, Record::Ended(now), self.mourning(), over)
+    }
+
+    /// For so long the end of a session is kept in mind: any other proxy that still knows it has
+    /// idled it out by then, or has written a use back and so learned of its end.
+    pub(super) fn mourning(&self) -> Duration {
+        self.lifetime.idle_timeout.saturating_add(self.lifetime.idle_timeout / 10)
+    }
+
+    /// Whether a session is over for its age.
+    pub(super) fn is_too_old(&self, pin: &Pin, now: Timestamp) -> bool {
+        now.since(pin.bound_at) >= self.lifetime.max_age
+    }
+
+    /// Whether a session would be over for its age before it idled out.
+    pub(super) fn ages_before_it_idles(&self, pin: &Pin, now: Timestamp) -> bool {
+        let age = now.since(pin.bound_at);
+        self.lifetime.max_age.saturating_sub(age) < self.lifetime.idle_timeout
+    }
+
+    fn read_and_keep(&self, key: &SessionKey, time_to_live: Duration) -> Vec<String> {
+        vec!["GETEX".into(), self.name(key), "EX".into(), seconds(time_to_live)]
+    }
+
+    fn write(
+        &self,
+        key: &SessionKey,
+        record: Record,
+        time_to_live: Duration,
+        over: Over,
+    ) -> Vec<String> {
+        let over = match over {
+            Over::Nothing => "NX",
+            Over::Another => "XX",
+        };
+        let (value, time_to_live) = (record.encode(&self.set), seconds(time_to_live));
+        vec!["SET".into(), self.name(key), value, "EX".into(), time_to_live, over.into()]
     }
 
     fn name(&self, key: &SessionKey) -> String {
         format!("{}{key:x}", self.key_prefix)
     }
 
-    /// Seconds until a session has idled out or grown too old.
-    fn time_to_live(&self, bound_at: Timestamp, used_at: Timestamp, now: Timestamp) -> String {
+    /// How long it takes until a session has idled out or grown too old.
+    fn time_to_live(&self, bound_at: Timestamp, used_at: Timestamp, now: Timestamp) -> Duration {
         let Lifetime { idle_timeout, max_age } = self.lifetime;
         let idle = idle_timeout.saturating_sub(now.since(used_at));
-        seconds(idle.min(max_age.saturating_sub(now.since(bound_at))))
+        idle.min(max_age.saturating_sub(now.since(bound_at)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::breaker::Breaker;
+use super::commands::Over;
 use crate::session::{Pin, SessionKey, Timestamp};
 
 /// So many are done at a time, lest they crowd out what exchanges wait for.
@@ -19,27 +20,34 @@ pub(super) enum Write {
     Keep(Option<Pin>, Timestamp),
     /// The session was in use at this time, and the store has lost it.
     Restore(Pin, Timestamp),
-    /// The session is over.
-    Forget,
+    /// What the store says of a session that ended long ago may go.
+    LetGo,
+    /// The session of this pin is over: what the store says of it by now is read. `again` if it
+    /// was once, and changed before that could be written down.
+    End { pin: Pin, again: bool },
+    /// The session of this pin is over, and that is written down.
+    Bury { pin: Pin, over: Over, again: bool },
 }
 
-/// At most one write for each session, in turns.
+/// At most one write for each session, in turns; one that follows from what is being done of its
+/// session waits for that.
 #[derive(Debug, Default)]
 pub(super) struct WriteBack {
     left: BTreeMap<SessionKey, Write>,
     turns: VecDeque<SessionKey>,
-    /// How many are being done.
-    begun: usize,
+    /// What is being done.
+    busy: Vec<(SessionKey, Write)>,
     breaker: Breaker,
 }
 
 impl WriteBack {
     /// Adds one in place of what was to be said of the session, unless that it is over.
     pub(super) fn add(&mut self, key: SessionKey, write: Write) {
-        match self.left.get_mut(&key) {
-            Some(Write::Forget) => {}
-            Some(other) => *other = write,
-            None => {
+        match (self.left.get_mut(&key), write) {
+            (Some(Write::End { .. }), Write::Keep(..) | Write::Restore(..))
+            | (Some(_), Write::LetGo) => {}
+            (Some(other), _) => *other = write,
+            (None, _) => {
                 if self.left.len() >= MOST
                     && let Some(oldest) = self.turns.pop_front()
                 {
@@ -58,34 +66,51 @@ impl WriteBack {
         }
     }
 
+    /// Whether something is being done about a session.
+    pub(super) fn is_busy(&self, key: &SessionKey) -> bool {
+        self.busy.iter().any(|(other, _)| other == key)
+    }
+
+    /// Whether the end of a session is yet to be told.
+    pub(super) fn ends(&self, key: &SessionKey) -> bool {
+        let is_end = |write: &Write| matches!(write, Write::End { .. });
+        self.left.get(key).is_some_and(is_end)
+            || self.busy.iter().any(|(other, write)| other == key && is_end(write))
+    }
+
     /// Takes the next one, if there is one that may be done now.
     pub(super) fn begin(&mut self, now: Timestamp) -> Option<(SessionKey, Write)> {
-        if self.begun >= AT_ONCE || !self.breaker.would_admit(now) {
+        if self.busy.len() >= AT_ONCE || !self.breaker.would_admit(now) {
             return None;
         }
-        let key = self.turns.pop_front()?;
+        let place = self.turns.iter().position(|key| !self.is_busy(key))?;
+        let key = self.turns.remove(place)?;
         let write = self.left.remove(&key)?;
         self.breaker.admits(now);
-        self.begun += 1;
+        self.busy.push((key, write));
         Some((key, write))
     }
 
     /// One that was begun is done.
-    pub(super) fn done(&mut self) {
+    pub(super) fn done(&mut self, key: &SessionKey) {
         self.breaker.succeeded();
-        self.begun = self.begun.saturating_sub(1);
+        self.busy.retain(|(other, _)| other != key);
     }
 
     /// One that was begun takes another turn, unless something else is to be said by now.
     pub(super) fn failed(&mut self, key: SessionKey, write: Write, now: Timestamp) {
         self.breaker.failed(now);
-        self.begun = self.begun.saturating_sub(1);
+        self.busy.retain(|(other, _)| *other != key);
         match write {
-            Write::Forget => self.add(key, write),
+            Write::End { pin, .. } | Write::Bury { pin, .. } => match self.left.get(&key) {
+                // An id that was given out again, and that session has ended too.
+                Some(Write::End { .. }) => {}
+                _ => self.add(key, Write::End { pin, again: false }),
+            },
             _ if self.left.contains_key(&key) => {}
             // Whether it is still in use has to be asked again.
             Write::Restore(pin, at) => self.add(key, Write::Keep(Some(pin), at)),
-            Write::Keep(..) => self.add(key, write),
+            Write::Keep(..) | Write::LetGo => self.add(key, write),
         }
     }
 }
@@ -93,9 +118,15 @@ impl WriteBack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::Ordinal;
+    use crate::session::Place;
 
     const NOW: Timestamp = Timestamp(1_000_000);
     const KEEP: Write = Write::Keep(None, NOW);
+
+    const PIN: Pin =
+        Pin { place: Place::Pod(Ordinal(1)), incarnation: None, bound_at: NOW, used_at: NOW };
+    const END: Write = Write::End { pin: PIN, again: false };
 
     fn key(number: u64) -> SessionKey {
         SessionKey::from_bytes((u128::from(number) << 64).to_be_bytes())
@@ -106,14 +137,31 @@ mod tests {
         let mut write_back = WriteBack::default();
         write_back.add(key(1), KEEP);
         let (_, kept) = write_back.begin(NOW).unwrap();
-        write_back.add(key(1), Write::Forget);
+        write_back.add(key(1), END);
         write_back.failed(key(1), kept, NOW);
         write_back.add(key(1), KEEP);
-        let (_, forget) = write_back.begin(NOW).unwrap();
+        let (_, end) = write_back.begin(NOW).unwrap();
         write_back.add(key(1), KEEP);
-        write_back.failed(key(1), forget, NOW);
-        assert_eq!(write_back.begin(NOW), Some((key(1), Write::Forget)));
+        assert!(write_back.ends(&key(1)));
+        let bury = Write::Bury { pin: PIN, over: Over::Another, again: true };
+        assert_eq!(end, END);
+        write_back.failed(key(1), bury, NOW);
+        assert_eq!(write_back.begin(NOW), Some((key(1), END)));
         assert_eq!(write_back.begin(NOW), None);
+    }
+
+    #[test]
+    fn what_is_to_be_said_of_a_session_waits_for_what_is_being_said_of_it() {
+        let mut write_back = WriteBack::default();
+        write_back.add(key(1), KEEP);
+        assert_eq!(write_back.begin(NOW), Some((key(1), KEEP)));
+        write_back.add(key(1), END);
+        write_back.add(key(2), KEEP);
+        assert_eq!(write_back.begin(NOW), Some((key(2), KEEP)), "others go before");
+        assert_eq!(write_back.begin(NOW), None);
+        assert!(write_back.is_busy(&key(1)));
+        write_back.done(&key(1));
+        assert_eq!(write_back.begin(NOW), Some((key(1), END)));
     }
 
     #[test]
@@ -142,7 +190,8 @@ mod tests {
             if all.len() == before {
                 break;
             }
-            (before..all.len()).for_each(|_| write_back.done());
+            let begun = all.get(before..).unwrap_or_default();
+            begun.iter().for_each(|(key, _)| write_back.done(key));
         }
         let keys: Vec<_> = all.into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, (10_000..19_999).map(key).collect::<Vec<_>>());

@@ -2,16 +2,18 @@
 //! does not know is answered 503 with `Retry-After` and never 404, and when the store is well
 //! again, so is everything, without a restart.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use kit::bootstrap::publish;
 use kit::client::Ask;
 use kit::envoy::Envoy;
 use kit::link::Mode;
 use kit::setup::{RedisFront, SharedSetup};
 use kit::wait::until;
-use podpin::session::{Scope, SessionId};
 use serde_json::json;
 
-use super::{call, open, restless, setup, status};
+use super::{call, has_ended, key_of, open, restless, setup, status};
 
 /// Two sessions that the Envoy under test knows, and one that only Redis knows.
 struct Sessions {
@@ -50,13 +52,7 @@ async fn opened(envoy: &Envoy) -> u16 {
 /// Asserts that all is well, as soon as the store is tried again.
 async fn recovers(setup: &SharedSetup, envoy: &Envoy, sessions: &Sessions) {
     is_tried_again(envoy).await;
-    let id = SessionId::parse(sessions.ended.as_bytes()).unwrap();
-    let key = format!("podpin:{:x}", Scope::new("default/myserver").key(id));
-    until("the store to learn what has ended", || async {
-        let exists = setup.redis.command(&["EXISTS", &key]).await.unwrap();
-        (exists == redis::Value::Int(0)).then_some(())
-    })
-    .await;
+    has_ended(setup, &sessions.ended).await;
     assert_eq!(call(envoy, &sessions.foreign).await, 200);
     assert_eq!(call(envoy, &sessions.known).await, 200);
     let id = open(envoy).await;
@@ -66,8 +62,8 @@ async fn recovers(setup: &SharedSetup, envoy: &Envoy, sessions: &Sessions) {
 /// Waits until every worker has tried the store again: each pauses by itself.
 async fn is_tried_again(envoy: &Envoy) {
     until("the store to be tried again", || async {
-        for _ in 0..20 {
-            match call(envoy, "never-heard-of").await {
+        for number in 0..20 {
+            match call(envoy, &format!("never-heard-of-{number}")).await {
                 404 => {}
                 503 => return None,
                 status => panic!("{status}"),
@@ -294,31 +290,80 @@ async fn a_dead_store_does_not_cost_every_request_its_timeout() {
     assert!(skipped >= 80, "{skipped} of 100 were answered at once");
 }
 
-/// What others wrote into Redis is not trusted.
+/// What others wrote into Redis is not trusted. What a newer release wrote may be a session.
 #[tokio::test(flavor = "multi_thread")]
 async fn values_that_are_no_pins_of_the_workload_are_misses() {
     let setup = setup().await;
     let opener = setup.envoy().await.unwrap();
-    let mut forged = 0;
-    for value in [
-        r#"{"v":1,"host":"169.254.169.254","address":null,"bound_at":0,"used_at":0}"#,
-        r#"{"v":1,"host":"127.0.0.1","address":"127.0.0.1:1","bound_at":0,"used_at":0}"#,
-        r#"{"v":2,"pod":"myserver-0"}"#,
-        "myserver-0",
-        "",
+    for (value, wanted) in [
+        (r#"{"v":1,"host":"169.254.169.254","address":null,"bound_at":0,"used_at":0}"#, 404),
+        (r#"{"v":1,"host":"127.0.0.1","address":"127.0.0.1:1","bound_at":0,"used_at":0}"#, 404),
+        (r#"{"v":2,"pod":"myserver-0"}"#, 404),
+        ("myserver-0", 404),
+        ("", 404),
+        (r#"{"v":3,"pod":"myserver-0"}"#, 503),
     ] {
         let id = open(&opener).await;
-        let keys = setup.redis.command(&["KEYS", "*"]).await.unwrap();
-        let redis::Value::Array(keys) = keys else { panic!("{keys:?}") };
-        for key in keys {
-            let redis::Value::BulkString(key) = key else { panic!("{key:?}") };
-            let key = String::from_utf8(key).unwrap();
-            setup.redis.command(&["SET", &key, value, "KEEPTTL"]).await.unwrap();
-        }
+        setup.redis.command(&["SET", &key_of(&id), value, "KEEPTTL"]).await.unwrap();
         let other = setup.envoy().await.unwrap();
-        assert_eq!(call(&other, &id).await, 404, "{value}");
-        assert_eq!(other.counter("store_untrusted").await, 1);
-        forged += 1;
+        assert_eq!(call(&other, &id).await, wanted, "{value}");
+        let counters = ["store_untrusted", "store_faults"];
+        let [untrusted, faults] = counters.map(|name| other.counter(name));
+        let wanted = if wanted == 404 { (1, 0) } else { (0, 1) };
+        assert_eq!((untrusted.await, faults.await), wanted, "{value}");
     }
-    assert_eq!(forged, 5);
+}
+
+/// A flood of invented ids must not close the door to those who open sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_that_time_out_do_not_keep_sessions_from_opening() {
+    let setup = setup().await;
+    let front = hangs_on_look_ups().await;
+    let example = setup.bootstrap().unwrap().port(setup.link.address.port(), front.port());
+    let envoy = Arc::new(
+        Envoy::start(&example.plugin(|plugin| {
+            plugin["store"] = json!({
+                "kind": "redis", "cluster": "webdis", "dialect": "upstash", "timeout": "500ms",
+            });
+        }))
+        .await
+        .unwrap(),
+    );
+    let flood: Vec<_> = (0..20)
+        .map(|lane| {
+            let envoy = envoy.clone();
+            tokio::spawn(async move {
+                for number in 0.. {
+                    assert_eq!(call(&envoy, &format!("invented-{lane}-{number}")).await, 503);
+                }
+            })
+        })
+        .collect();
+    until("look-ups to time out on each worker", || async {
+        (envoy.counter("store_skipped").await >= 100).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        let id = open(&envoy).await;
+        assert_eq!(call(&envoy, &id).await, 200);
+    }
+    assert!(envoy.counter("store_faults").await >= 3);
+    for lane in flood {
+        assert!(!lane.is_finished());
+        lane.abort();
+    }
+}
+
+/// A front of Upstash's protocol that takes all it is given, and never finds anything.
+async fn hangs_on_look_ups() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = axum::Router::new().fallback(|body: String| async move {
+        if body.starts_with(r#"["GETEX""#) {
+            std::future::pending::<()>().await;
+        }
+        r#"{"result":"OK"}"#
+    });
+    tokio::spawn(async { axum::serve(listener, app).await });
+    address
 }
