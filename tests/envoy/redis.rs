@@ -1,6 +1,7 @@
 //! Pins in a real Redis: shared by Envoys, outliving them, and failing in every way.
 
 mod faults;
+mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
