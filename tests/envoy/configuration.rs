@@ -165,13 +165,13 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
     }
 }
 
-fn listener(bootstrap: &Bootstrap) -> Value {
+pub(crate) fn listener(bootstrap: &Bootstrap) -> Value {
     let mut listener = bootstrap.0["static_resources"]["listeners"][0].clone();
     listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
     listener
 }
 
-fn by_file(mut bootstrap: Bootstrap, file: &Path) -> Bootstrap {
+pub(crate) fn by_file(mut bootstrap: Bootstrap, file: &Path) -> Bootstrap {
     bootstrap.0["node"] = json!({"id": "test", "cluster": "test"});
     bootstrap.0["static_resources"]["listeners"] = json!([]);
     bootstrap.0["dynamic_resources"] =

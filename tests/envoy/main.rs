@@ -3,8 +3,12 @@
 mod configuration;
 mod demo;
 mod examples;
+mod ipv6;
 mod load;
 mod malformed;
+mod methods;
+mod opening;
+mod redirected;
 mod redis;
 mod streams;
 mod table;

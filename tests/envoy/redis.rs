@@ -1,6 +1,7 @@
 //! Pins in a real Redis: shared by Envoys, outliving them, and failing in every way.
 
 mod faults;
+mod interrupted;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -246,7 +247,7 @@ async fn neither_redis_nor_any_log_holds_a_session_id() {
 }
 
 /// All keys and values.
-async fn dump(setup: &SharedSetup) -> Vec<redis::Value> {
+pub(crate) async fn dump(setup: &SharedSetup) -> Vec<redis::Value> {
     let keys = setup.redis.command(&["KEYS", "*"]).await.unwrap();
     let redis::Value::Array(keys) = keys else { panic!("{keys:?}") };
     let mut all = Vec::new();

@@ -1,6 +1,7 @@
 //! A VM that dies takes its exchanges along, but no session: pins lie outside of it.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use axum::body::Bytes;
@@ -11,6 +12,7 @@ use kit::client::{Ask, Session};
 use kit::root;
 use kit::wait::until;
 use reqwest::Body;
+use tempfile::TempDir;
 use wasmparser::{Parser, Payload, TypeRef};
 
 /// The callback in which the module of this test dies. No other request here has trailers.
@@ -19,10 +21,7 @@ const DEADLY: &str = "proxy_on_request_trailers";
 /// No input is known that ends the VM, so the module is changed to have one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_dies_is_replaced_and_its_sessions_go_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let module = directory.path().join("podpin.wasm");
-    let built = fs::read(root().join(MODULE)).expect("the module is built");
-    fs::write(&module, with_trap(built).expect("the module has the callback")).unwrap();
+    let (_directory, module) = deadly_module();
     let setup = super::changed(|example| example.with_module(&module)).await;
 
     let (origin, url) = (setup.envoy.url(""), setup.envoy.url("/mcp"));
@@ -53,7 +52,7 @@ async fn a_vm_that_dies_is_replaced_and_its_sessions_go_on() {
 }
 
 /// What is answered to a request that the VM does not outlive.
-async fn send_trailers(url: &str) -> Result<StatusCode> {
+pub(crate) async fn send_trailers(url: &str) -> Result<StatusCode> {
     let body = Full::new(Bytes::from_static(b"{}")).with_trailers(async { Some(Ok(trailers())) });
     let http = reqwest::Client::builder().http2_prior_knowledge().build()?;
     Ok(http.post(url).body(Body::wrap(body)).send().await?.status())
@@ -61,6 +60,15 @@ async fn send_trailers(url: &str) -> Result<StatusCode> {
 
 fn trailers() -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static("x-end"), HeaderValue::from_static("1"))])
+}
+
+/// A file of the module that dies on [`send_trailers`], and the directory that goes with it.
+pub(crate) fn deadly_module() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let module = directory.path().join("podpin.wasm");
+    let built = fs::read(root().join(MODULE)).expect("the module is built");
+    fs::write(&module, with_trap(built).expect("the module has the callback")).unwrap();
+    (directory, module)
 }
 
 /// The module with a trap in the place of [`DEADLY`]. Lengths stay, so nothing else changes.

@@ -1,11 +1,11 @@
 //! A DNS server that answers for a headless Service and its pods, as a cluster's does.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use hickory_server::Server;
-use hickory_server::proto::rr::rdata::{A, SOA};
+use hickory_server::proto::rr::rdata::{A, AAAA, SOA};
 use hickory_server::proto::rr::{Name, RData, Record, RecordSet, RecordType, RrKey};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
@@ -64,6 +64,18 @@ impl Dns {
                 set.insert(Record::from_rdata(name.clone(), TTL, RData::A(A(ip))), 1);
             }
             records.insert(RrKey::new(name.into(), RecordType::A), Arc::new(set));
+        }
+        Ok(())
+    }
+
+    /// Makes this a pod too, of an ordinal beyond those of [`Dns::set`].
+    pub async fn add_ipv6(&self, ordinal: usize, ip: Ipv6Addr) -> Result<()> {
+        let mut records = self.zone.records_mut().await;
+        for name in [DOMAIN.to_owned(), format!("{STATEFUL_SET}-{ordinal}.{DOMAIN}")] {
+            let name = absolute(&name)?;
+            let mut set = RecordSet::new(name.clone(), RecordType::AAAA, 1);
+            set.insert(Record::from_rdata(name.clone(), TTL, RData::AAAA(AAAA(ip))), 1);
+            records.insert(RrKey::new(name.into(), RecordType::AAAA), Arc::new(set));
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub mod redis;
 pub mod scenarios;
 pub mod setup;
 pub mod wait;
+pub mod wire;
 
 use std::path::PathBuf;
 

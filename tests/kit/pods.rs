@@ -2,7 +2,7 @@
 //! all on one port, as the pods of a StatefulSet are.
 
 use std::borrow::Cow;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 
 use crate::STATEFUL_SET;
 use crate::dns::pod_ip;
+use crate::wire::{Serving, Wire};
 
 /// What runs in the pods.
 #[derive(Clone, Copy)]
@@ -41,6 +42,8 @@ pub enum App {
     Stateless,
     /// Answers that no real server can be made to give.
     Script(fn(&Seen) -> http::Response<String>),
+    /// Whatever is said on each connection, byte for byte.
+    Wire(fn(Wire, SeenSoFar) -> Serving),
 }
 
 /// A StatefulSet.
@@ -79,6 +82,13 @@ impl Pods {
         Ok(Self { port, app, pods: pods.map(run).collect::<Result<_>>()? })
     }
 
+    /// Starts one more pod, on another address. Fails if the port is taken there.
+    pub fn add(&mut self, ip: IpAddr) -> Result<()> {
+        let listener = TcpListener::bind((ip, self.port))?;
+        self.pods.push(Pod::run(listener, self.app, self.pods.len(), Arc::default())?);
+        Ok(())
+    }
+
     /// Starts a pod again on the same address, without anything it had in memory.
     pub fn start_again(&mut self, ordinal: usize) -> Result<()> {
         let listener = TcpListener::bind((pod_ip(ordinal), self.port))?;
@@ -115,8 +125,15 @@ impl Pod {
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             // Else the kernel holds small events back until the last one was acknowledged.
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            let mut listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             // Ends with the runtime, never by itself.
+            if let App::Wire(serve) = app {
+                loop {
+                    let (stream, _) = axum::serve::Listener::accept(&mut listener).await;
+                    // An error is the end of the connection.
+                    tokio::spawn(serve(Wire::new(stream), noting.clone()));
+                }
+            }
             let _ = axum::serve(listener, noted(app.serve(ordinal), noting)).await;
         });
         Ok(Self { runtime: Some(runtime), seen })
@@ -179,6 +196,7 @@ impl App {
             Self::Stateful => config.disable_allowed_hosts(),
             Self::StatefulFor(host) => config.with_allowed_hosts([host]),
             Self::Stateless => config.disable_allowed_hosts().with_legacy_session_mode(false),
+            Self::Wire(_) => panic!("a pod that speaks byte for byte has no router"),
             Self::Script(response) => {
                 return Router::new().fallback(async move |request: Request| {
                     let (head, body) = request.into_parts();
