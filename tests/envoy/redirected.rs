@@ -107,3 +107,23 @@ async fn a_request_of_a_session_that_is_redirected_stays_on_its_pod() {
     })
     .await;
 }
+
+/// The pod sees the name that the client asked for last, whoever follows the redirect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirected_request_tells_the_pod_the_same_host_as_the_first() {
+    each(async |about, setup, ask| {
+        for forwarded in [None, Some("public.example")] {
+            let ask = ask.clone();
+            let ask = match forwarded {
+                Some(host) => ask.header("x-forwarded-host", host),
+                None => ask,
+            };
+            open(about, setup, ask).await;
+            let hosts = hops(setup).into_iter().map(|(_, seen)| seen);
+            let hosts: Vec<_> =
+                hosts.map(|seen| seen.headers.get("x-forwarded-host").cloned()).collect();
+            assert_eq!(hosts[0], hosts[1], "{about}");
+        }
+    })
+    .await;
+}

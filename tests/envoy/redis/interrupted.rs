@@ -53,6 +53,12 @@ async fn requests_that_wait_in_a_vm_that_dies_are_answered_after_the_stream_idle
     .await;
 }
 
+/// As the example has it, which lets a stream be silent for two hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_in_a_vm_that_dies_are_answered() {
+    vm_dies(|example| example).await;
+}
+
 async fn vm_dies(change: impl FnOnce(Bootstrap) -> Bootstrap) {
     let setup = setup().await;
     let id = open(&Envoy::start(&patient(&setup)).await.unwrap()).await;
