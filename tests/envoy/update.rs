@@ -13,7 +13,7 @@ use kit::pods::{App, Pods};
 use kit::root;
 use kit::setup::on_free_ports;
 use kit::wait::until;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::configuration::{by_file, listener};
 
@@ -45,14 +45,25 @@ fn generation(example: Bootstrap, number: usize) -> Bootstrap {
     example
 }
 
+/// Envoy wants one of a name to be the same wherever it is used, in the cluster too.
+fn dns_cache(example: &mut Bootstrap) -> &mut Value {
+    let filter = example
+        .filters()
+        .iter_mut()
+        .find(|filter| filter["name"] == "envoy.filters.http.dynamic_forward_proxy");
+    &mut filter.expect("the dynamic forward proxy")["typed_config"]["dns_cache_config"]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_from_podpin_0_1_0_and_a_rollback_lose_no_session_under_load() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("listeners.json");
     let pods = Pods::start(3, None, App::Stateful).unwrap();
     let dns = Dns::start(any_port(), &[0, 1, 2].map(pod_ip)).await.unwrap();
+    let cache = dns_cache(&mut on_free_ports(NEW, &pods, &dns).unwrap()).clone();
     let mut generations = [OLD, NEW, OLD, NEW].into_iter().enumerate().map(|(number, example)| {
-        let example = on_free_ports(example, &pods, &dns).expect("an example");
+        let mut example = on_free_ports(example, &pods, &dns).expect("an example");
+        *dns_cache(&mut example) = cache.clone();
         listener(&generation(example, number))
     });
     publish(&[generations.next().unwrap()], &file);

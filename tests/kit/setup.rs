@@ -108,13 +108,17 @@ impl SharedSetup {
     /// The example for a Redis, with this one.
     pub fn bootstrap(&self) -> Result<Bootstrap> {
         let example = on_free_ports("redis.yaml", &self.pods, &self.dns)?;
-        let example = example.port(bootstrap::WEBDIS, self.link.address.port());
+        // A busy machine, on which tests run beside each other, is no slow store.
+        let example = example
+            .port(bootstrap::WEBDIS, self.link.address.port())
+            .plugin(|plugin| plugin["store"]["timeout"] = json!("1s"));
         Ok(match self.front {
             RedisFront::Webdis(_) => example,
             RedisFront::Upstash(_) => example.plugin(|plugin| {
                 let cluster = plugin["store"]["cluster"].take();
                 plugin["store"] = json!({
                     "kind": "redis", "cluster": cluster, "dialect": "upstash", "token": "secret",
+                    "timeout": "1s",
                 });
             }),
         })
