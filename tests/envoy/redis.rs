@@ -6,6 +6,7 @@ mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit::client::{Ask, Session};
 use kit::envoy::Envoy;
@@ -71,8 +72,8 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
                 let session = Session::open(restless(), &url).await.expect("a session opens");
                 for wanted in 1..=CALLS {
                     if wanted == 7 || wanted == 14 {
-                        pause.wait().await;
-                        pause.wait().await;
+                        together(&pause).await;
+                        together(&pause).await;
                     }
                     assert_eq!(session.count().await.expect("no call is lost"), wanted);
                 }
@@ -81,11 +82,11 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
         })
         .collect();
     for envoy in &mut envoys {
-        pause.wait().await;
+        together(&pause).await;
         let (old, fresh) = (envoy.address, setup.envoy().await.unwrap());
         balancer.replace(old, fresh.address);
         *envoy = fresh;
-        pause.wait().await;
+        together(&pause).await;
     }
     let mut pods = HashSet::new();
     for session in running {
@@ -96,6 +97,12 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
         assert_eq!(envoy.counter("unknown").await + envoy.counter("lost").await, 0);
         assert!(envoy.counter("store_asked").await > 0, "it was killed and knew nothing");
     }
+}
+
+/// Waits for all others; not for one that has failed.
+async fn together(pause: &Barrier) {
+    let all = tokio::time::timeout(Duration::from_secs(120), pause.wait());
+    all.await.expect("all sessions have come this far");
 }
 
 #[tokio::test(flavor = "multi_thread")]
