@@ -13,30 +13,7 @@ use crate::http::{Edit, HeaderMap, Reply};
 use crate::session::Timestamp;
 use crate::telemetry::{Metric, Note};
 
-/// Key-value data that every worker thread of one proxy sees: Envoy's "shared data".
-///
-/// It has no delete and no listing, so whoever uses it must keep the number of keys bounded.
-pub trait SharedData {
-    /// The value under `key`, with the version that [`SharedData::replace`] asks for.
-    fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)>;
-
-    /// Puts `value` under `key`, unless the key's version is no longer `expected`; `None` expects
-    /// that the key does not exist.
-    fn replace(
-        &mut self,
-        key: &str,
-        value: &[u8],
-        expected: Option<Version>,
-    ) -> Result<(), Overtaken>;
-}
-
-/// Changes with every write to a key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Version(pub u32);
-
-/// Another thread wrote the key since it was read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Overtaken;
+pub use crate::shared_data::{Overtaken, SharedData, SharedMap, Version};
 
 /// What one HTTP exchange, and the filter as a whole, can ask of a proxy.
 pub trait Host: SharedData {

@@ -20,6 +20,7 @@ pub mod message;
 mod mutation;
 pub mod pods;
 pub mod session;
+mod shared_data;
 pub mod steer;
 pub mod store;
 pub mod telemetry;

@@ -6,7 +6,6 @@ mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kit::client::{Ask, Session};
 use kit::envoy::Envoy;
@@ -14,7 +13,7 @@ use kit::link::{Balancer, Mode};
 use kit::mini_redis::Front;
 use kit::pods::App;
 use kit::setup::{RedisFront, SharedSetup};
-use kit::wait::until;
+use kit::wait::{until, within};
 use podpin::session::{Scope, SessionId};
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -72,8 +71,8 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
                 let session = Session::open(restless(), &url).await.expect("a session opens");
                 for wanted in 1..=CALLS {
                     if wanted == 7 || wanted == 14 {
-                        together(&pause).await;
-                        together(&pause).await;
+                        within("all others", pause.wait()).await;
+                        within("all others", pause.wait()).await;
                     }
                     assert_eq!(session.count().await.expect("no call is lost"), wanted);
                 }
@@ -82,11 +81,11 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
         })
         .collect();
     for envoy in &mut envoys {
-        together(&pause).await;
+        within("all others", pause.wait()).await;
         let (old, fresh) = (envoy.address, setup.envoy().await.unwrap());
         balancer.replace(old, fresh.address);
         *envoy = fresh;
-        together(&pause).await;
+        within("all others", pause.wait()).await;
     }
     let mut pods = HashSet::new();
     for session in running {
@@ -97,12 +96,6 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
         assert_eq!(envoy.counter("unknown").await + envoy.counter("lost").await, 0);
         assert!(envoy.counter("store_asked").await > 0, "it was killed and knew nothing");
     }
-}
-
-/// Waits for all others; not for one that has failed.
-async fn together(pause: &Barrier) {
-    let all = tokio::time::timeout(Duration::from_secs(120), pause.wait());
-    all.await.expect("all sessions have come this far");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
-use podpin::host::{CallResponse, Callout};
+use podpin::host::{CallResponse, Callout, SharedMap};
 use podpin::http::Reply;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -130,8 +130,7 @@ impl StreamRecord {
 /// What all exchanges share, as a simulated host keeps it.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyRecord {
-    pub shared: HashMap<String, (Vec<u8>, u32)>,
-    pub writes: u32,
+    pub shared: SharedMap,
     pub milliseconds: u64,
     pub randoms: u64,
     pub counters: HashMap<String, u64>,
@@ -163,20 +162,6 @@ impl ProxyRecord {
         self.called += 1;
         self.calls.push((self.called, callout.clone()));
         Some(self.called)
-    }
-
-    /// Sets shared data as Envoy does: a version of 0 is none to compare with, and a key that is
-    /// not there is created whatever the version. False if the version is another.
-    pub fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool {
-        if let Some((_, now)) = self.shared.get(key)
-            && version != 0
-            && version != *now
-        {
-            return false;
-        }
-        self.writes += 1;
-        self.shared.insert(key.to_owned(), (value.to_vec(), self.writes));
-        true
     }
 }
 

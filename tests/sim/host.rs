@@ -152,8 +152,7 @@ impl Engine for Sim {
 
 impl SharedData for SimHost {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
-        let proxy = self.proxy.borrow();
-        proxy.shared.get(key).map(|(value, version)| (value.clone(), Version(*version)))
+        self.proxy.borrow().shared.shared(key)
     }
 
     fn replace(
@@ -162,11 +161,7 @@ impl SharedData for SimHost {
         value: &[u8],
         expected: Option<Version>,
     ) -> Result<(), Overtaken> {
-        let version = expected.map_or(u32::MAX, |Version(version)| version);
-        match self.proxy.borrow_mut().set_shared(key, value, version) {
-            true => Ok(()),
-            false => Err(Overtaken),
-        }
+        self.proxy.borrow_mut().shared.replace(key, value, expected)
     }
 }
 

@@ -11,7 +11,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, Strea
 use super::{Phase, ROOT, WORKER, Worker};
 use kit::bootstrap::PODS;
 use kit::model::{Pairs, StreamRecord};
-use podpin::host::{Callout, Secret};
+use podpin::host::{Callout, Overtaken, Secret, SharedData, Version};
 use podpin::http::HeaderMap;
 use podpin_filter::packed::Packed;
 
@@ -318,9 +318,9 @@ unsafe extern "C" fn proxy_get_shared_data(
     version: *mut u32,
 ) -> Status {
     let key = unsafe { text(key, key_size) };
-    let found = on_worker(|worker| worker.proxy.lock().unwrap().shared.get(&key).cloned());
+    let found = on_worker(|worker| worker.proxy.lock().unwrap().shared.shared(&key));
     match found {
-        Some((value, now)) => unsafe {
+        Some((value, Version(now))) => unsafe {
             *version = now;
             give(&value, data, size)
         },
@@ -337,9 +337,10 @@ unsafe extern "C" fn proxy_set_shared_data(
     version: u32,
 ) -> Status {
     let (key, value) = unsafe { (text(key, key_size), bytes(value, value_size)) };
-    match on_worker(|worker| worker.proxy.lock().unwrap().set_shared(&key, value, version)) {
-        true => Status::Ok,
-        false => Status::CasMismatch,
+    let expected = Version(version);
+    match on_worker(|worker| worker.proxy.lock().unwrap().shared.set(&key, value, expected)) {
+        Ok(()) => Status::Ok,
+        Err(Overtaken) => Status::CasMismatch,
     }
 }
 

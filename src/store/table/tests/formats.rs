@@ -1,5 +1,7 @@
 //! Tables of other formats: what Podpin 0.1.0 wrote and writes, and what is newer or broken.
 
+use std::collections::BTreeMap;
+
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
@@ -197,7 +199,7 @@ fn a_session_of_an_endpoint_is_not_shown_to_podpin_0_1_0() {
 
 /// Changes the first byte of all buckets.
 fn set_format(proxy: &Proxy, format: u8) {
-    for (name, (value, _)) in &mut *proxy.data.lock().unwrap() {
+    for (name, (value, _)) in &mut proxy.data.lock().unwrap().values {
         if !name.ends_with("sizes") {
             value[0] = format;
         }

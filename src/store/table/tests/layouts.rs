@@ -80,7 +80,8 @@ fn a_session_that_is_in_both_its_buckets_ends_in_both() {
     };
     let holders = || {
         let data = proxy.data.lock().unwrap();
-        let buckets = data.values().map(|(value, _)| Bucket::decode(Format::Two, value).unwrap());
+        let buckets =
+            data.values.values().map(|(value, _)| Bucket::decode(Format::Two, value).unwrap());
         buckets.filter(|bucket| bucket.holds(&session)).count()
     };
     carry(data);

@@ -28,7 +28,7 @@ fn fill(table: &Table, data: &mut Worker, sessions: u32) -> usize {
 /// The bytes of all names and values.
 fn bytes(proxy: &Proxy) -> usize {
     let data = proxy.data.lock().unwrap();
-    data.iter().map(|(name, (value, _))| name.len() + value.len()).sum()
+    data.values.iter().map(|(name, (value, _))| name.len() + value.len()).sum()
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn the_number_of_keys_is_bounded_by_the_capacity() {
     table.open(data);
     fill(&table, data, 2000);
     let data = proxy.data.lock().unwrap();
-    assert_eq!(data.len(), 15 + 1, "fifteen buckets and the list of sizes");
-    assert!(data.values().all(|(value, _)| value.len() <= 2 + 8 * 43));
+    assert_eq!(data.values.len(), 15 + 1, "fifteen buckets and the list of sizes");
+    assert!(data.values.values().all(|(value, _)| value.len() <= 2 + 8 * 43));
 }
 
 /// Look-ups at random among all sessions, and openings that let the oldest be forgotten.

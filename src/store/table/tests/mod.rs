@@ -6,12 +6,11 @@ mod races;
 mod v0_1_0;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::host::{Overtaken, Version};
+use crate::host::{Overtaken, SharedMap, Version};
 use crate::pods::Ordinal;
 use crate::session::Place;
 
@@ -21,14 +20,12 @@ const LIFETIME: Lifetime =
 /// Shared data in memory, as one worker thread sees it.
 #[derive(Clone, Copy)]
 struct Worker<'a> {
-    data: &'a Mutex<BTreeMap<String, (Vec<u8>, u32)>>,
-    writes: &'a Mutex<u32>,
+    data: &'a Mutex<SharedMap>,
 }
 
 impl SharedData for Worker<'_> {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, Version)> {
-        let data = self.data.lock().unwrap();
-        data.get(key).map(|(value, version)| (value.clone(), Version(*version)))
+        self.data.lock().unwrap().shared(key)
     }
 
     fn replace(
@@ -37,30 +34,22 @@ impl SharedData for Worker<'_> {
         value: &[u8],
         expected: Option<Version>,
     ) -> Result<(), Overtaken> {
-        let mut data = self.data.lock().unwrap();
-        let mut writes = self.writes.lock().unwrap();
-        if data.get(key).map(|(_, version)| Version(*version)) != expected {
-            return Err(Overtaken);
-        }
-        *writes += 1;
-        data.insert(key.to_owned(), (value.to_vec(), *writes));
-        Ok(())
+        self.data.lock().unwrap().replace(key, value, expected)
     }
 }
 
 #[derive(Default)]
 struct Proxy {
-    data: Mutex<BTreeMap<String, (Vec<u8>, u32)>>,
-    writes: Mutex<u32>,
+    data: Mutex<SharedMap>,
 }
 
 impl Proxy {
     fn worker(&self) -> Worker<'_> {
-        Worker { data: &self.data, writes: &self.writes }
+        Worker { data: &self.data }
     }
 
     fn writes(&self) -> u32 {
-        *self.writes.lock().unwrap()
+        self.data.lock().unwrap().writes
     }
 }
 
