@@ -30,16 +30,15 @@ async fn main() -> Result<ExitCode> {
         _ => ROUNDS,
     };
     ensure!(rounds > 0, "ROUNDS: 0 rounds measure nothing");
-    let asking = miss::run().await;
-    println!();
     let mut rules = cpu::run(rounds).await?;
     println!();
     rules.push(
-        asking.unwrap_or_else(|error| Rule {
+        miss::run().await.unwrap_or_else(|error| Rule {
             text: format!("asking Redis: {error:#}"),
             is_kept: false,
         }),
     );
+    println!();
     for rule in &rules {
         println!("{rule}");
     }
