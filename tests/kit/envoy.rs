@@ -62,6 +62,9 @@ impl Envoy {
             .args(["--disable-hot-restart", "--log-level", "info"])
             .args(["--concurrency", &workers.to_string()])
             .args(["--file-flush-interval-msec", "50"])
+            // A listener that was replaced closes its connections by and by, the sooner the more
+            // requests come. None of a test's is to be closed so.
+            .args(["--drain-time-s", "36000", "--parent-shutdown-time-s", "36001"])
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
