@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kit::bootstrap::{self, Bootstrap};
-use kit::root;
 use kit::setup::SharedSetup;
+use kit::{DOMAIN, root};
 use serde_json::json;
 
 use crate::kind::Kind;
@@ -40,7 +40,12 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
     let mut all = vec![
         other("Envoy alone", bare.clone(), Kind::ALL, false),
         other("Envoy's envelope", with_envelope(bare.clone()), &[Kind::Call], false),
-        other("Envoy, routing by pod", with_pod_routing(bare), &[Kind::Call], true),
+        other(
+            "Envoy, routing by pod",
+            with_pod_routing(bare, setup.pods.port),
+            &[Kind::Call],
+            true,
+        ),
     ];
     let modules = [
         Some((Module::Built, built, root().join("envoy"))),
@@ -98,10 +103,13 @@ fn with_envelope(mut bootstrap: Bootstrap) -> Bootstrap {
     bootstrap
 }
 
-/// What the example has besides the filter: a route by the pod's name, which the client sends.
-fn with_pod_routing(mut bootstrap: Bootstrap) -> Bootstrap {
+/// What the example has besides the filter: a route by the pod's name, which the client sends. Any
+/// other name would be looked up too, that of Envoy itself among them, which would never end.
+fn with_pod_routing(mut bootstrap: Bootstrap, port: u16) -> Bootstrap {
     let hosts = &mut bootstrap.connection_manager()["route_config"]["virtual_hosts"];
     let steered = &mut hosts[0]["routes"][0]["match"];
-    *steered = json!({"prefix": "/"});
+    let pods =
+        json!({"name": ":authority", "string_match": {"suffix": format!("{DOMAIN}:{port}")}});
+    *steered = json!({"prefix": "/", "headers": [pods]});
     bootstrap
 }
