@@ -10,7 +10,8 @@ use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdic
 use crate::host::{Callout, Direction, ExchangeId, Flow, Host, Refused, Secret, Source};
 use crate::http::{Edit, Head, HeaderMap, Reply, SessionHeader, status};
 use crate::message::Media;
-use crate::session::{Pin, Place, SessionKey};
+use crate::pods::Place;
+use crate::session::{Pin, SessionKey};
 use crate::steer::Asked;
 use crate::store::{Binding, Lookup, Wake};
 use crate::telemetry::{Decision, Metric, Note};
@@ -27,8 +28,8 @@ pub struct Filter {
     exchange: Exchange,
     /// What the request's headers said that steering needs.
     asked: Asked,
-    /// The path of a request that may open a session.
-    path: Vec<u8>,
+    /// Path and authority of a request that may open a session.
+    target: (Vec<u8>, Vec<u8>),
     /// Where the request was sent.
     sent_to: Option<Place>,
 }
@@ -39,7 +40,7 @@ impl Filter {
     /// A filter for the exchange that the proxy calls `id`.
     pub fn new(id: ExchangeId, worker: Arc<Worker>) -> Self {
         let (exchange, asked) = (Exchange::default(), Asked::default());
-        Self { id, worker, exchange, asked, path: Vec::new(), sent_to: None }
+        Self { id, worker, exchange, asked, target: Default::default(), sent_to: None }
     }
 
     /// The request's headers came.
@@ -65,9 +66,14 @@ impl Filter {
     pub fn on_response_headers(&mut self, host: &mut impl Host, has_body: bool) -> Flow {
         let response = match self.exchange {
             Exchange::Opening { .. } => self.response_to_opening(host),
-            _ if self.exchange.reads_response_status() => response_to_steered(host),
-            _ => return Flow::Continue,
+            Exchange::Steered { pin, .. } => self.response_to_steered(host, pin.place),
+            _ if self.exchange.reads_response_head() => response_status(host),
+            _ => {
+                self.hide_endpoint(host, None);
+                return Flow::Continue;
+            }
         };
+        self.hide_endpoint(host, response.answered_by);
         let response = ResponseHead { has_body, ..response };
         self.settle(host, Event::ResponseHeaders(response))
     }
@@ -90,7 +96,6 @@ impl Filter {
     pub fn on_wake(&mut self, host: &mut impl Host, wake: Wake) -> Option<(Direction, Flow)> {
         match (&self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Looked(found)) => {
-                let found = self.reachable(found);
                 Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
             (Exchange::Binding { .. }, Wake::Stored(binding)) => {
@@ -118,7 +123,8 @@ impl Filter {
             self.asked = config.steering.asked(&head);
         }
         if intent == Intent::Open {
-            self.path = head.path.to_vec();
+            let authority = head.authority.unwrap_or_default();
+            self.target = (head.path.to_vec(), authority.to_vec());
         }
         (intent, head.client_steering.iter().map(|name| (*name).to_owned()).collect())
     }
@@ -127,7 +133,8 @@ impl Filter {
     /// or is answered.
     fn settle(&mut self, host: &mut impl Host, mut event: Event<'_>) -> Flow {
         loop {
-            let (exchange, verdict) = std::mem::take(&mut self.exchange).on(event);
+            let (exchange, verdict) =
+                std::mem::take(&mut self.exchange).on(event, &self.worker.config.policy);
             self.exchange = exchange;
             event = match verdict.act {
                 Act::Place => Event::Placed(self.place(host)),
@@ -135,10 +142,12 @@ impl Filter {
                     Some(found) => Event::Looked(found),
                     None => return Flow::Wait,
                 },
-                Act::Bind(key, place) => match self.bind(host, key, place) {
-                    Some(binding) => Event::Stored(binding),
-                    None => return Flow::Wait,
-                },
+                Act::Bind { key, place, incarnation } => {
+                    match self.bind(host, key, place, incarnation) {
+                        Some(binding) => Event::Stored(binding),
+                        None => return Flow::Wait,
+                    }
+                }
                 Act::Steer(place) => match self.steer(host, place) {
                     Ok(()) => {
                         self.conclude(host, &verdict);
@@ -175,34 +184,35 @@ impl Filter {
         }
     }
 
-    fn place(&mut self, host: &mut impl Host) -> Place {
-        let random = host.random().unwrap_or_else(|| {
-            // Still spread over the pods, only easier to foresee.
-            host.count(Metric::RandomMissing);
-            host.now().0.wrapping_add(self.id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        });
-        self.worker.config.steering.pick(random)
+    fn place(&mut self, host: &mut impl Host) -> Option<Place> {
+        let id = self.id;
+        self.worker.config.steering.pick(|| {
+            host.random().unwrap_or_else(|| {
+                // Still spread over the pods, only easier to foresee.
+                host.count(Metric::RandomMissing);
+                host.now().0.wrapping_add(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            })
+        })
     }
 
     fn look(&mut self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
         let now = host.now();
-        let found = self.worker.store.look(host, self.id, key, now)?;
-        Some(self.reachable(found))
+        self.worker.store.look(host, self.id, key, now)
     }
 
-    /// A pin of another mode of steering is as good as none.
-    fn reachable(&self, found: Lookup) -> Lookup {
-        match found {
-            Lookup::Live(pin) if !self.worker.config.steering.reaches(pin.place) => Lookup::Unknown,
-            found => found,
-        }
-    }
-
-    fn bind(&mut self, host: &mut impl Host, key: SessionKey, place: Place) -> Option<Binding> {
+    fn bind(
+        &mut self,
+        host: &mut impl Host,
+        key: SessionKey,
+        place: Place,
+        incarnation: Option<SocketAddr>,
+    ) -> Option<Binding> {
         let now = host.now();
-        let address = host.upstream_address();
-        let incarnation = address
-            .and_then(|address| std::str::from_utf8(&address).ok()?.parse::<SocketAddr>().ok());
+        self.worker.saw(host, place, incarnation, now);
+        if self.sent_to.is_none() {
+            // The proxy has picked it.
+            self.note_place(host, place);
+        }
         let pin = Pin { place, incarnation, bound_at: now, used_at: now };
         self.worker.store.bind(host, self.id, key, pin, now)
     }
@@ -212,8 +222,8 @@ impl Filter {
         for edit in steering.edits(&mut self.asked, place) {
             host.edit(Direction::Request, &edit)?;
         }
-        self.sent_to = Some(place);
-        host.annotate(Note::Pod, &steering.name(place));
+        self.note_place(host, place);
+        let steering = &self.worker.config.steering;
         if let Some(name) = steering.header() {
             host.annotate(Note::Header, name);
         }
@@ -223,20 +233,29 @@ impl Filter {
         Ok(())
     }
 
+    fn note_place(&mut self, host: &mut impl Host, place: Place) {
+        self.sent_to = Some(place);
+        host.annotate(Note::Pod, &self.worker.config.steering.name(place));
+    }
+
     /// Without the client's credentials, which are not kept; what a pod makes of it is its own
     /// affair.
     fn end_on_pod(&self, host: &mut impl Host, place: Place) {
-        let authority = self.worker.config.steering.authority(place);
-        let (Some(cluster), Some(authority)) = (host.upstream_cluster(), authority) else { return };
+        let route = self.worker.config.steering.route(place);
+        let (Some(cluster), Some(route)) = (host.upstream_cluster(), route) else { return };
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
         let id = host.response_headers().get("mcp-session-id").and_then(text);
-        let (Some(path), Some(id)) = (text(&self.path), id) else { return };
+        let (path, asked) = &self.target;
+        let authority = route.authority.or_else(|| text(asked));
+        let (Some(path), Some(id), Some(authority)) = (text(path), id, authority) else { return };
+        let id = ("mcp-session-id".to_owned(), Secret(id));
+        let steering = route.header.map(|(name, value)| (name, Secret(value)));
         let callout = Callout {
             cluster,
             method: "DELETE",
             path,
             authority,
-            headers: vec![("mcp-session-id", Secret(id))],
+            headers: [id].into_iter().chain(steering).collect(),
             body: Vec::new(),
             timeout: END_ON_POD,
         };
@@ -259,12 +278,43 @@ impl Filter {
             }
         }
         let scope = &self.worker.config.scope;
+        let session = session.parse().map(|id| id.map(|id| scope.key(id)));
+        let may_open = session.is_some() && (200..300).contains(&code);
         ResponseHead {
             status: code,
             source: Source::Pod,
-            session: session.parse().map(|id| id.map(|id| scope.key(id))),
+            answered_by: may_open.then(|| upstream_address(host)).flatten(),
+            session,
             media: Media::of(content_type, content_encoding),
             has_body: true,
+        }
+    }
+
+    /// Reads no more than what matters: each look is one more crossing into the proxy.
+    fn response_to_steered(&self, host: &mut impl Host, place: Place) -> ResponseHead {
+        let response = response_status(host);
+        let (is_by_address, is_missing) =
+            (self.worker.config.steering.is_by_address(), response.status == 404);
+        let answered_by = (is_by_address || is_missing).then(|| upstream_address(host)).flatten();
+        let is_elsewhere = is_by_address && answered_by.map(Place::Endpoint) != Some(place);
+        let source = match is_elsewhere || matches!(response.status, 404 | 503) {
+            true => host.response_source(),
+            false => Source::Pod,
+        };
+        if source == Source::Pod {
+            let now = host.now();
+            self.worker.saw(host, place, answered_by, now);
+        }
+        ResponseHead { source, answered_by, ..response }
+    }
+
+    /// Takes the header out of a response by which the proxy says where it came from. It adds none
+    /// if that is where the request was to go.
+    fn hide_endpoint(&self, host: &mut impl Host, answered_by: Option<SocketAddr>) {
+        let Some(name) = self.worker.config.steering.response_header() else { return };
+        if answered_by.is_none() || answered_by.map(Place::Endpoint) != self.sent_to {
+            // One that a proxy refuses to remove it does not have.
+            let _ = host.edit(Direction::Response, &Edit::Remove(name.to_owned().into()));
         }
     }
 
@@ -285,13 +335,17 @@ impl Filter {
             self.worker.begin_use(self.id, key);
         }
         host.count(Metric::Decided(decision));
+        if matches!(decision, Decision::Strayed | Decision::Outside) {
+            let now = host.now();
+            self.worker.complain(decision, self.sent_to, now);
+        }
         // It is none of this workload's requests.
         if decision != Decision::Elsewhere {
             host.annotate(Note::Decision, decision.name());
         }
         let level = match decision {
             Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
-            Decision::Lost => Level::Info,
+            Decision::Lost | Decision::Unreachable => Level::Info,
             _ => Level::Debug,
         };
         if log_enabled!(level) {
@@ -318,16 +372,20 @@ fn strip(host: &mut impl Host, steering: Vec<String>) {
     }
 }
 
-fn response_to_steered(host: &impl Host) -> ResponseHead {
-    let status = host.response_status();
+/// Of a response whose other headers do not matter.
+fn response_status(host: &impl Host) -> ResponseHead {
     ResponseHead {
-        status,
-        // Asked only where it matters: it is one more crossing into the proxy.
-        source: if status == 404 { host.response_source() } else { Source::Pod },
+        status: host.response_status(),
+        source: Source::Pod,
+        answered_by: None,
         session: None,
         media: Media::Other,
         has_body: true,
     }
+}
+
+fn upstream_address(host: &impl Host) -> Option<SocketAddr> {
+    std::str::from_utf8(&host.upstream_address()?).ok()?.parse().ok()
 }
 
 /// A reply with its reason.

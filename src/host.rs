@@ -137,7 +137,7 @@ pub struct Callout {
     /// Its `:authority`.
     pub authority: String,
     /// Its other headers.
-    pub headers: Vec<(&'static str, Secret)>,
+    pub headers: Vec<(String, Secret)>,
     /// Its body.
     pub body: Vec<u8>,
     /// How long the response may take.

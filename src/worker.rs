@@ -1,5 +1,6 @@
 //! What the exchanges of one worker thread share: a configuration at work. Threads may also share it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,13 @@ use crate::config::Config;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::in_use::InUse;
 use crate::lock::Lock;
-use crate::session::SessionKey;
+use crate::pods::{Ledger, Place};
+use crate::session::{SessionKey, Timestamp};
 use crate::store::{Store, Wake};
+use crate::telemetry::{Decision, Metric, Throttle};
+
+/// Requests that go astray are told to the log at most so often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// One configuration at work.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct Worker {
     pub(crate) config: Config,
     pub(crate) store: Store,
     in_use: Lock<InUse>,
+    seen: Lock<Ledger>,
+    complaints: Lock<Throttle>,
 }
 
 // === impl Worker ===
@@ -28,10 +36,10 @@ impl Worker {
         for key in &config.without_effect {
             warn!("{key} has no effect in this version");
         }
-        let set = config.steering.stateful_set().clone();
-        let store = Store::open(&config.store, &config.scope, config.lifetime, set, host);
+        let places = config.steering.places();
+        let store = Store::open(&config.store, &config.scope, config.lifetime, places, host);
         let in_use = Lock::new(InUse::new(host.now()));
-        Arc::new(Self { config, store, in_use })
+        Arc::new(Self { config, store, in_use, seen: Lock::default(), complaints: Lock::default() })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -62,6 +70,44 @@ impl Worker {
             self.store.touch(host, key, now);
         }
         self.store.catch_up(host, now);
+    }
+
+    /// Notes from where a request to `place` was answered. Requests by name that do not reach the pods
+    /// that they were sent to are told by that.
+    pub(crate) fn saw(
+        &self,
+        host: &mut impl Host,
+        place: Place,
+        answered_by: Option<SocketAddr>,
+        now: Timestamp,
+    ) {
+        let (Place::Pod(pod), Some(address)) = (place, answered_by) else { return };
+        let contradiction = self.seen.lock().saw(pod, address, now);
+        let Some(contradiction) = contradiction else { return };
+        host.count(Metric::Decided(Decision::Strayed));
+        if self.complaints.lock().admits(now, COMPLAIN_EVERY) {
+            let steering = &self.config.steering;
+            let (pod, advice) = (steering.name(place), steering.advice());
+            warn!("requests stray: {contradiction}, {pod} and {address} among them; {advice}");
+        }
+    }
+
+    /// Tells the log, now and then, of requests that did not go where their sessions live.
+    pub(crate) fn complain(&self, decision: Decision, place: Option<Place>, now: Timestamp) {
+        if !self.complaints.lock().admits(now, COMPLAIN_EVERY) {
+            return;
+        }
+        let steering = &self.config.steering;
+        let place = place.map_or("an unknown address".to_owned(), |place| steering.name(place));
+        match decision {
+            Decision::Outside => {
+                warn!("a session was opened at {place}, which is outside of workload.addresses");
+            }
+            _ => {
+                let advice = steering.advice();
+                warn!("requests stray: another endpoint answered than {place}; {advice}");
+            }
+        }
     }
 
     /// Keeps a session from idling out until the exchange `id` is over.

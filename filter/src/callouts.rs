@@ -71,7 +71,8 @@ impl Callouts {
             (":path", callout.path.as_str()),
             (":authority", callout.authority.as_str()),
         ];
-        headers.extend(callout.headers.iter().map(|(name, value)| (*name, value.0.as_str())));
+        headers
+            .extend(callout.headers.iter().map(|(name, value)| (name.as_str(), value.0.as_str())));
         // Envoy takes 0 for no limit.
         let timeout = callout.timeout.max(Duration::from_millis(1));
         let body = Some(callout.body.as_slice());

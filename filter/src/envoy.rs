@@ -175,13 +175,20 @@ fn set_filter_state(key: &str, value: &str) -> Result<(), Refused> {
     }
 }
 
+/// What Envoy says when its DNS resolver had no answer, not even that there is no such name.
+const DNS_WITHOUT_ANSWER: [&str; 2] =
+    ["dns_resolution_failure{resolve_timeout", "dns_resolution_failure{cares_failure"];
+
 /// Where a response came from, by Envoy's own words for it (Envoy, "Response Code Details").
 fn source_of(details: &[u8]) -> Source {
     let begins = |words: &[&str]| words.iter().any(|word| details.starts_with(word.as_bytes()));
     if details == b"via_upstream" {
         return Source::Pod;
     }
-    Source::Proxy(if begins(&["no_healthy_upstream", "dns_resolution_failure"]) {
+    Source::Proxy(if begins(&DNS_WITHOUT_ANSWER) {
+        // That says nothing about the name.
+        Cause::TimedOut
+    } else if begins(&["no_healthy_upstream", "dns_resolution_failure"]) {
         Cause::Unreachable
     } else if begins(&["upstream_reset_before_response_started{overflow", "overload", "dns_cache"])
     {

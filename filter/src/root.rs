@@ -40,8 +40,7 @@ impl Root {
             error!("Envoy does not let metrics be defined");
             return false;
         };
-        let set = config.steering.stateful_set();
-        info!("serving {set} from {} replicas", set.replicas);
+        info!("serving {} by {}", config.scope.label(), config.steering);
         let worker = Worker::start(config, &mut envoy);
         let ticking = sdk::set_tick_period(worker.tick_period()).is_ok();
         self.running = Some((worker, envoy));

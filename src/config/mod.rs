@@ -6,27 +6,31 @@
 mod duration;
 mod json;
 mod section;
+mod steer;
 mod store;
+mod workload;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::exchange::{OnUnreachable, Policy};
 use crate::http::Paths;
-use crate::pods::{MAX_FIRST_ORDINAL, MAX_REPLICAS, Ordinal, Placement, StatefulSet};
+use crate::pods::{Ordinal, Placement, StatefulSet};
 use crate::session::{Lifetime, Scope};
 use crate::steer::{Pods, Steering};
 use crate::store::StoreConfig;
 
+use self::steer::Mode;
 pub use section::Mistakes;
 use section::{Section, whole};
 
 /// The longest `scope`, in bytes.
 const MAX_SCOPE: usize = 256;
 
-/// The longest label and the longest name that DNS can hold, in bytes (RFC 1035 section 2.3.4).
-const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 253;
+/// Why steering to addresses does not go with pins that others can write.
+const UNSAFE_PAIR: &str = "redis does not go with steer original_dst: whoever can write to the Redis \
+                           could send requests to any address of workload.addresses";
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,7 +49,10 @@ pub struct Config {
     pub lifetime: Lifetime,
     /// Where MCP is served.
     pub paths: Paths,
-    /// Keys that were given and are checked, but that nothing acts on yet.
+    /// What the operator has left to decide about exchanges.
+    pub policy: Policy,
+    /// Keys that were given and are checked, but that nothing acts on: in this mode of steering, or
+    /// yet.
     pub without_effect: Vec<&'static str>,
 }
 
@@ -69,85 +76,74 @@ impl Config {
 
 fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     let mut root = Section::new("", value, mistakes);
-    root.require(&["workload"]);
-    let workload = read_workload(root.section("workload"));
-    let steering = root
-        .choice("steer", &[("authority", Mode::Authority), ("dynamic_host", Mode::DynamicHost)]);
+    let mode = steer::read(&mut root);
+    if !matches!(mode, None | Some(Mode::Endpoint(_))) {
+        root.require(&["workload"]);
+    }
+    let workload = workload::read(root.section("workload"), mode.as_ref());
+    let mut without_effect = workload.without_effect;
     let store = store::read(root.section("store"));
+    if mode == Some(Mode::OriginalDst) && store.redis.is_some() {
+        root.wrong("store.kind", UNSAFE_PAIR);
+    }
     let lifetime = read_session(root.section("session"));
-    let placement = read_placement(root.section("placement"), workload.as_ref());
-    let scope = root.text("scope", is_scope);
+    let placement = match &mode {
+        Some(mode) if !mode.is_by_name() => {
+            check_no_placement(root.section("placement"), mode, &mut without_effect);
+            None
+        }
+        _ => read_placement(root.section("placement"), workload.set.as_ref()),
+    };
+    let has_scope = root.has("scope");
+    let scope = root.text("scope", is_scope).or(workload.scope);
+    if scope.is_none() && !has_scope && mode.as_ref().is_some_and(|mode| !mode.is_by_name()) {
+        root.wrong("scope", "missing: without a StatefulSet nothing else names the workload");
+    }
     // Some servers redirect one to the other.
     let paths = read_paths(&mut root, "paths", &["/mcp", "/mcp/"]);
-    let mut without_effect = ["sse_paths", "on_unreachable"].to_vec();
-    without_effect.retain(|key| root.has(key));
+    without_effect.extend(root.has("sse_paths").then_some("sse_paths"));
     read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
-    root.choice("on_unreachable", &[("not_found", ()), ("unavailable", ())]);
+    let on_unreachable = root.choice(
+        "on_unreachable",
+        &[("not_found", OnUnreachable::NotFound), ("unavailable", OnUnreachable::Unavailable)],
+    );
     root.finish();
 
     // A value that was wrong is a mistake already, so a default in its place does no harm.
-    let pods = Pods { set: workload?, placement: placement? };
+    let pods = workload.set.zip(placement).map(|(set, placement)| Pods { set, placement });
     Some(Config {
-        scope: Scope::new(scope.unwrap_or_else(|| pods.set.to_string())),
-        steering: match steering.unwrap_or(Mode::Authority) {
-            Mode::Authority => Steering::Authority(pods),
-            Mode::DynamicHost => Steering::DynamicHost(pods),
+        scope: Scope::new(scope?),
+        steering: match mode? {
+            Mode::Authority => Steering::Authority(pods?),
+            Mode::DynamicHost => Steering::DynamicHost(pods?),
+            Mode::Endpoint(header) => Steering::Endpoint { header, within: workload.addresses },
+            Mode::OriginalDst => Steering::OriginalDst(workload.addresses?),
         },
         store,
         lifetime,
         paths,
+        policy: Policy { on_unreachable: on_unreachable.unwrap_or(OnUnreachable::NotFound) },
         without_effect,
     })
 }
 
-/// A word for [`Steering`].
-#[derive(Clone, Copy)]
-enum Mode {
-    Authority,
-    DynamicHost,
-}
-
-fn read_workload(mut section: Section<'_>) -> Option<StatefulSet> {
-    section.require(&["stateful_set", "service", "namespace", "replicas", "port"]);
-    let name = section.text("stateful_set", is_label);
-    let service = section.text("service", is_label);
-    let namespace = section.text("namespace", is_label);
-    let cluster_domain = section.text("cluster_domain", is_name);
-    let replicas = section.number("replicas", 1, MAX_REPLICAS);
-    let first_ordinal = section.number("first_ordinal", 0, MAX_FIRST_ORDINAL);
-    let port = section.number("port", 1, u32::from(u16::MAX));
-    let workload = match (name, service, namespace, replicas, port) {
-        (Some(name), Some(service), Some(namespace), Some(replicas), Some(port)) => {
-            Some(StatefulSet {
-                name,
-                service,
-                namespace,
-                cluster_domain: cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
-                port: port as u16,
-                replicas,
-                first_ordinal: first_ordinal.unwrap_or(0),
-            })
-        }
-        _ => None,
-    };
-    if let Some(workload) = &workload {
-        check_names(workload, &mut section);
+/// Where the proxy picks the pods of new sessions.
+fn check_no_placement(
+    mut section: Section<'_>,
+    mode: &Mode,
+    without_effect: &mut Vec<&'static str>,
+) {
+    without_effect.extend(section.has("policy").then_some("placement.policy"));
+    section.choice("policy", &[("random", ())]);
+    let is_ordinal = |item: &Value| whole(item).ok_or("is not an ordinal");
+    if section.list("drain", is_ordinal).is_some_and(|drain| !drain.is_empty()) {
+        let mode = mode.name();
+        section.wrong(
+            "drain",
+            format_args!("steer {mode} leaves that to Envoy: drain endpoints there"),
+        );
     }
     section.finish();
-    workload
-}
-
-/// The longest name among the pods' must be one that DNS can hold.
-fn check_names(workload: &StatefulSet, section: &mut Section<'_>) {
-    let last = Ordinal(workload.ordinals().end.saturating_sub(1));
-    let (pod, host) = (workload.pod(last), workload.host(last));
-    if pod.len() > MAX_LABEL {
-        let wrong = format!("pod name {pod:?} is longer than {MAX_LABEL} bytes");
-        section.wrong("stateful_set", wrong);
-    } else if host.len() > MAX_NAME {
-        let wrong = format!("pod host {host:?} is longer than {MAX_NAME} bytes");
-        section.wrong("cluster_domain", wrong);
-    }
 }
 
 fn read_session(mut section: Section<'_>) -> Lifetime {
@@ -204,20 +200,6 @@ fn is_path(path: &str) -> bool {
 
 fn is_scope(scope: &str) -> Result<(), String> {
     section::is_visible(scope, MAX_SCOPE)
-}
-
-/// A label of DNS as Kubernetes wants it (Kubernetes, Object Names and IDs).
-fn is_label(label: &str) -> Result<(), &'static str> {
-    let right = (1..=MAX_LABEL).contains(&label.len())
-        && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        && !label.starts_with('-')
-        && !label.ends_with('-');
-    right.then_some(()).ok_or("is not a DNS label of a-z, 0-9 and -")
-}
-
-fn is_name(name: &str) -> Result<(), &'static str> {
-    let right = name.len() <= MAX_NAME && name.split('.').all(|label| is_label(label).is_ok());
-    right.then_some(()).ok_or("is not a DNS name of labels of a-z, 0-9 and -")
 }
 
 #[cfg(test)]

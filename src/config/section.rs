@@ -180,6 +180,10 @@ impl<'m> Section<'m> {
         self.left.contains_key(key)
     }
 
+    pub(super) fn has_object(&self, key: &str) -> bool {
+        self.left.get(key).is_some_and(Value::is_object)
+    }
+
     pub(super) fn is_empty_list(&self, key: &str) -> bool {
         self.left.get(key).and_then(Value::as_array).is_some_and(Vec::is_empty)
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::mutation::mutated;
-use crate::session::Place;
+use crate::pods::{Addresses, Place};
+use crate::steer::{Encoding, EndpointHeader};
 use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
 use serde_json::json;
@@ -42,16 +43,120 @@ fn what_is_left_out_has_the_value_that_the_example_shows() {
         "replicas": 3, "port": 8080,
     }});
     let mut whole = whole_config();
-    for key in ["sse_paths", "on_unreachable"] {
-        whole.as_object_mut().unwrap().remove(key);
-    }
+    whole.as_object_mut().unwrap().remove("sse_paths");
     let [least, whole] = [least, whole].map(|config| format!("{:?}", parse(&config)));
     assert_eq!(least, whole);
 }
 
 #[test]
-fn keys_that_nothing_acts_on_yet_are_told_apart() {
-    assert_eq!(parse(&whole_config()).without_effect, ["sse_paths", "on_unreachable"]);
+fn keys_that_nothing_acts_on_are_told_apart() {
+    assert_eq!(parse(&whole_config()).without_effect, ["sse_paths"]);
+    let mut config = whole_config();
+    config["steer"] = json!("endpoint");
+    let names = ["service", "replicas", "cluster_domain", "first_ordinal", "port"];
+    let mut wanted = names.map(|key| format!("workload.{key}")).to_vec();
+    wanted.extend(["placement.policy".to_owned(), "sse_paths".to_owned()]);
+    assert_eq!(parse(&config).without_effect, wanted);
+    config["steer"] = json!("authority");
+    config["workload"]["addresses"] = json!(["10.244.0.0/16"]);
+    assert_eq!(parse(&config).without_effect, ["workload.addresses", "sse_paths"]);
+}
+
+#[test]
+fn steering_by_address_needs_no_stateful_set_but_a_scope() {
+    let endpoint = |name: &str, encoding| Steering::Endpoint {
+        header: EndpointHeader { name: name.into(), encoding },
+        within: None,
+    };
+    let default = "x-podpin-endpoint";
+    for (steer, wanted) in [
+        (json!("endpoint"), endpoint(default, Encoding::Base64)),
+        (json!({"endpoint": {}}), endpoint(default, Encoding::Base64)),
+        (json!({"endpoint": {"encoding": "plain"}}), endpoint(default, Encoding::Plain)),
+        (
+            json!({"endpoint": {"header": "x-pin", "encoding": "base64"}}),
+            endpoint("x-pin", Encoding::Base64),
+        ),
+    ] {
+        let config = parse(&json!({"steer": steer, "scope": "default/other"}));
+        assert_eq!(config.steering, wanted);
+    }
+    let mut config = json!({
+        "steer": "original_dst", "scope": "default/other",
+        "workload": {"addresses": ["10.244.0.0/16", "fd00::/64"], "port": 8080},
+    });
+    let ranges = ["10.244.0.0/16", "fd00::/64"].map(|range| range.parse().unwrap());
+    let addresses = Addresses { ranges: ranges.into(), port: 8080 };
+    assert_eq!(parse(&config).steering, Steering::OriginalDst(addresses.clone()));
+    config["steer"] = json!("endpoint");
+    let Steering::Endpoint { within, .. } = parse(&config).steering else { panic!("endpoint") };
+    assert_eq!(within, Some(addresses));
+    // A StatefulSet still names the workload.
+    let named = json!({"stateful_set": "myserver", "namespace": "default"});
+    let config = parse(&json!({"steer": "endpoint", "workload": named}));
+    assert_eq!(config.scope.label(), "default/myserver");
+}
+
+#[test]
+fn what_does_not_go_with_steering_by_address_is_a_mistake() {
+    let within = json!({"addresses": ["10.0.0.0/8"], "port": 80});
+    for (config, wanted) in [
+        (
+            json!({"steer": "endpoint"}),
+            "scope: missing: without a StatefulSet nothing else names the workload",
+        ),
+        (json!({"steer": "original_dst", "scope": "a"}), "workload: missing"),
+        (
+            json!({"steer": "original_dst", "scope": "a", "workload": {"port": 80}}),
+            "workload.addresses: missing",
+        ),
+        (
+            json!({"steer": "endpoint", "scope": "a", "workload": {"addresses": ["10.0.0.0/8"]}}),
+            "workload.port: missing",
+        ),
+        (
+            json!({"steer": "endpoint", "scope": "a", "placement": {"drain": [1]}}),
+            "placement.drain: steer endpoint leaves that to Envoy: drain endpoints there",
+        ),
+        (
+            json!({
+                "steer": "original_dst", "scope": "a", "workload": within,
+                "store": {"kind": "redis", "cluster": "webdis"},
+            }),
+            "store.kind: redis does not go with steer original_dst: whoever can write to the Redis \
+             could send requests to any address of workload.addresses",
+        ),
+        (json!({"steer": {}, "scope": "a"}), "steer.endpoint: missing"),
+        (
+            json!({"steer": {"endpoint": {"encoding": "hex"}}, "scope": "a"}),
+            "steer.endpoint.encoding: \"hex\" is not one of base64, plain",
+        ),
+        (
+            json!({"steer": {"endpoint": {}, "authority": {}}, "scope": "a"}),
+            "steer.authority: unknown key; known here are endpoint",
+        ),
+    ] {
+        let mistakes = mistakes(&config);
+        assert!(
+            mistakes.split("; ").any(|mistake| mistake == wanted) || mistakes == wanted,
+            "{mistakes}"
+        );
+    }
+    for (range, wanted) in [
+        ("10.0.0.0", "is not a CIDR range such as 10.244.0.0/16 or fd00:10::/32"),
+        ("0.0.0.0/0", "covers all addresses"),
+        ("10.1.2.3/16", "has bits beyond its prefix; 10.1.0.0/16 is meant"),
+    ] {
+        let workload = json!({"addresses": [range], "port": 80});
+        let config = json!({"steer": "endpoint", "scope": "a", "workload": workload});
+        assert_eq!(mistakes(&config), format!("workload.addresses[0]: {range:?} {wanted}"));
+    }
+    for header in ["", "x-", "mcp-session-id", "X-Pin", "x-forwarded-for", "x-envoy-a", "x a"] {
+        let steer = json!({"endpoint": {"header": header}});
+        let mistakes = mistakes(&json!({"steer": steer, "scope": "a"}));
+        let wanted = format!("steer.endpoint.header: {header:?} is not a name of");
+        assert!(mistakes.starts_with(&wanted), "{mistakes}");
+    }
 }
 
 #[test]
@@ -82,7 +187,11 @@ fn each_mistake_is_named_with_its_key_and_value() {
         ("/workload/port", json!(0), "workload.port: 0 is outside 1..=65535"),
         ("/workload/port", json!(65_536), "workload.port: 65536 is outside 1..=65535"),
         ("/scope", json!(""), "scope: \"\" is not 1 to 256 bytes of visible ASCII"),
-        ("/steer", json!("host"), "steer: \"host\" is not one of authority, dynamic_host"),
+        (
+            "/steer",
+            json!("host"),
+            "steer: \"host\" is not one of authority, dynamic_host, endpoint, original_dst",
+        ),
         ("/store/kind", json!("memory"), "store.kind: \"memory\" is not one of shared_data, redis"),
         ("/store/capacity", json!(7), "store.capacity: 7 is outside 8..=4194304"),
         (
@@ -280,14 +389,15 @@ fn all_mistakes_are_named_in_one_line() {
     config["workload"].as_object_mut().unwrap().remove("port");
     config["session"]["idle_timeout"] = json!("2 hours");
     config["stickiness"] = json!(true);
-    let known = "stateful_set, service, namespace, cluster_domain, replicas, first_ordinal, port";
+    let known = "stateful_set, service, namespace, cluster_domain, replicas, first_ordinal, port, \
+                 addresses";
     assert_eq!(
         mistakes(&config),
         format!(
             "workload.port: missing; workload.replicas: 0 is outside 1..=10000; \
              workload.replica: unknown key; known here are {known}; \
              session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h; \
-             stickiness: unknown key; known here are workload, steer, store, session, placement, \
+             stickiness: unknown key; known here are steer, workload, store, session, placement, \
              scope, paths, sse_paths, on_unreachable"
         )
     );
@@ -328,7 +438,7 @@ fn ordinals_may_begin_anywhere() {
     config["placement"]["drain"] = json!([5, 7]);
     let steering = parse(&config).steering;
     for random in [0, u64::MAX / 2, u64::MAX] {
-        assert_eq!(steering.pick(random), Place::Pod(Ordinal(6)));
+        assert_eq!(steering.pick(|| random), Some(Place::Pod(Ordinal(6))));
     }
     config["placement"]["drain"] = json!([2]);
     let wanted = "placement.drain[0]: 2 is outside the 3 replicas of default/myserver";
@@ -339,7 +449,8 @@ fn ordinals_may_begin_anywhere() {
 fn a_number_may_come_as_a_whole_float() {
     let mut config = whole_config();
     config["workload"]["replicas"] = json!(3.0);
-    assert_eq!(parse(&config).steering.stateful_set().replicas, 3);
+    let with_float = format!("{:?}", parse(&config));
+    assert_eq!(with_float, format!("{:?}", parse(&whole_config())));
 }
 
 /// With everything there is, in both kinds of store.

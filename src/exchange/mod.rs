@@ -12,16 +12,21 @@
 //! says what came of it.
 
 mod intent;
+mod policy;
 mod verdict;
 
-use crate::host::Source;
+use std::net::SocketAddr;
+
+use crate::host::{Cause, Source};
 use crate::http::Reply;
 use crate::message::{Media, Opens, RequestPeek, ResponsePeek};
-use crate::session::{BadId, Pin, Place, SessionKey};
+use crate::pods::Place;
+use crate::session::{BadId, Pin, SessionKey};
 use crate::store::{Binding, Lookup};
 use crate::telemetry::Decision;
 
 pub use intent::{Intent, Method};
+pub use policy::{OnUnreachable, Policy};
 pub use verdict::{Act, Effect, Verdict};
 
 /// Where one exchange stands.
@@ -32,10 +37,10 @@ pub enum Exchange {
     Fresh,
     /// It may open a session and waits for a pod to be picked.
     Placing,
-    /// It went to `place` without a session id.
+    /// It went out without a session id.
     Opening {
-        /// Where it went.
-        place: Place,
+        /// Where to; `None` if the proxy picks.
+        place: Option<Place>,
         /// Whether it is an `initialize`.
         request: RequestPeek,
     },
@@ -85,8 +90,8 @@ pub enum Exchange {
 pub enum Event<'a> {
     /// The request's headers came.
     Asked(Intent),
-    /// A pod was picked for a new session.
-    Placed(Place),
+    /// A place was picked for a new session, or the proxy is to pick one.
+    Placed(Option<Place>),
     /// The session was looked up.
     Looked(Lookup),
     /// The proxy cannot send the request to the pod.
@@ -106,8 +111,10 @@ pub enum Event<'a> {
 pub struct ResponseHead {
     /// The HTTP status.
     pub status: u16,
-    /// Where it came from. Asked only of a 404; else [`Source::Pod`].
+    /// Where it came from. Asked only where it matters; else [`Source::Pod`].
     pub source: Source,
+    /// The address that it came from, if the proxy tells and it matters.
+    pub answered_by: Option<SocketAddr>,
     /// The session that it names.
     pub session: Option<Result<SessionKey, BadId>>,
     /// How to read its body.
@@ -120,18 +127,30 @@ impl ResponseHead {
     fn succeeded(&self) -> bool {
         (200..300).contains(&self.status)
     }
+
+    fn is_clients_fault(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+
+    /// Whether it came from another endpoint than the one of `place`.
+    fn strayed_from(&self, place: Place) -> bool {
+        match (place, self.answered_by) {
+            (Place::Endpoint(asked), Some(by)) => by != asked && self.source == Source::Pod,
+            _ => false,
+        }
+    }
 }
 
 // === impl Exchange ===
 
 impl Exchange {
     /// Takes one event. An event that the state does not wait for changes nothing and passes.
-    pub fn on(self, event: Event<'_>) -> (Self, Verdict) {
+    pub fn on(self, event: Event<'_>, policy: &Policy) -> (Self, Verdict) {
         match (self, event) {
             (Self::Fresh, Event::Asked(intent)) => Self::asked(intent),
             (Self::Placing, Event::Placed(place)) => (
                 Self::Opening { place, request: RequestPeek::default() },
-                Verdict::because(Decision::Placed, Act::Steer(place)),
+                Verdict::because(Decision::Placed, place.map_or(Act::Pass, Act::Steer)),
             ),
             (Self::Looking { key, method }, Event::Looked(found)) => {
                 Self::looked(key, method, found)
@@ -148,7 +167,7 @@ impl Exchange {
                 Self::opened(place, request.opens(), response)
             }
             (Self::Steered { key, pin, method }, Event::ResponseHeaders(response)) => {
-                Self::answered(key, pin, method, response)
+                Self::answered(key, pin, method, response, policy)
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
@@ -182,14 +201,9 @@ impl Exchange {
         }
     }
 
-    /// Whether the response's status matters. If not, it need not leave the proxy.
-    pub fn reads_response_status(&self) -> bool {
-        // A server without GET streams may have no route for GET at all, and the session lives.
-        match self {
-            Self::Steered { method, .. } => *method != Method::Other,
-            Self::Looking { .. } => true,
-            _ => false,
-        }
+    /// Whether the response's head matters. If not, it need not leave the proxy.
+    pub fn reads_response_head(&self) -> bool {
+        matches!(self, Self::Opening { .. } | Self::Steered { .. } | Self::Looking { .. })
     }
 
     /// How much of the next piece of the response's body is worth reading, in bytes.
@@ -240,12 +254,21 @@ impl Exchange {
 
     /// Only a success that names a session opens one. A failure may carry a fresh id that no
     /// session has, and so may the response to another method.
-    fn opened(place: Place, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
+    fn opened(place: Option<Place>, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
+        let incarnation = response.answered_by;
+        let place = place.or(incarnation.map(Place::Endpoint));
         let opened = response.succeeded() && opens != Opens::No;
         match response.session.filter(|_| opened) {
-            Some(Ok(key)) => {
-                (Self::Binding { key, place, response }, Verdict::next(Act::Bind(key, place)))
-            }
+            Some(Ok(key)) => match place {
+                Some(place) => {
+                    let bind = Verdict::next(Act::Bind { key, place, incarnation });
+                    (Self::Binding { key, place, response }, bind)
+                }
+                None => {
+                    let (state, verdict) = Self::replaced(response, Reply::unavailable());
+                    (state, verdict.about(key, Decision::Outside))
+                }
+            },
             Some(Err(_)) => (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass)),
             None => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
         }
@@ -256,8 +279,28 @@ impl Exchange {
         pin: Pin,
         method: Method,
         response: ResponseHead,
+        policy: &Policy,
     ) -> (Self, Verdict) {
         let unbind = Effect::Unbind(key, Some(pin));
+        if response.source == Source::Proxy(Cause::Unreachable) {
+            let (reply, decision) = match (response.status, policy.on_unreachable) {
+                // Only an endpoint that has left its cluster is answered so (Envoy,
+                // status_on_strict_destination_not_found).
+                (404, _) => (Reply::session_not_found(), Decision::Lost),
+                (_, OnUnreachable::NotFound) => (Reply::session_not_found(), Decision::Unreachable),
+                (_, OnUnreachable::Unavailable) => (Reply::unavailable(), Decision::Unreachable),
+            };
+            let (state, mut verdict) = Self::replaced(response, reply);
+            verdict.effects.extend((decision == Decision::Lost).then_some(unbind));
+            return (state, verdict.about(key, decision));
+        }
+        if response.strayed_from(pin.place) {
+            let (state, verdict) = match response.is_clients_fault() {
+                true => Self::replaced(response, Reply::session_not_found()),
+                false => (Self::Over, Verdict::pass()),
+            };
+            return (state, verdict.about(key, Decision::Strayed));
+        }
         let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
             (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {
@@ -286,11 +329,13 @@ impl Exchange {
                 return (Self::Bound { key, response }, bound);
             }
             Binding::Taken => Decision::IdTaken,
+            Binding::Outside => Decision::Outside,
             Binding::Failed => Decision::StoreFailed,
         };
         // The client will never learn of the session, so nobody would ever end it.
-        let (state, verdict) = Self::replaced(response, Reply::unavailable());
-        (state, verdict.about(key, decision).causing(Effect::EndOnPod(place)))
+        let (state, mut verdict) = Self::replaced(response, Reply::unavailable());
+        verdict.effects.extend((decision != Decision::Outside).then_some(Effect::EndOnPod(place)));
+        (state, verdict.about(key, decision))
     }
 
     /// Puts a reply in the place of a response, so that other filters see it pass as any other. One

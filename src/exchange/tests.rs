@@ -5,6 +5,7 @@ use crate::session::Timestamp;
 
 const POD: Place = Place::Pod(Ordinal(2));
 const KEY: SessionKey = SessionKey::from_bytes([7; 16]);
+const POLICY: Policy = Policy { on_unreachable: OnUnreachable::NotFound };
 const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
 const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
@@ -16,7 +17,8 @@ fn live() -> Lookup {
 }
 
 fn response(status: u16, session: Option<Result<SessionKey, BadId>>) -> ResponseHead {
-    ResponseHead { status, source: Source::Pod, session, media: Media::Json, has_body: true }
+    let source = Source::Pod;
+    ResponseHead { status, source, answered_by: None, session, media: Media::Json, has_body: true }
 }
 
 /// Feeds events and returns the last verdict.
@@ -24,7 +26,7 @@ fn last(events: Vec<Event<'_>>) -> Verdict {
     let mut exchange = Exchange::default();
     let mut verdict = Verdict::pass();
     for event in events {
-        (exchange, verdict) = exchange.on(event);
+        (exchange, verdict) = exchange.on(event, &POLICY);
     }
     verdict
 }
@@ -32,7 +34,7 @@ fn last(events: Vec<Event<'_>>) -> Verdict {
 fn opening<'a>(body: &'a [u8], response: ResponseHead) -> Vec<Event<'a>> {
     vec![
         Event::Asked(Intent::Open),
-        Event::Placed(POD),
+        Event::Placed(Some(POD)),
         Event::RequestBody(body),
         Event::ResponseHeaders(response),
     ]
@@ -74,7 +76,7 @@ fn the_request_decides_where_it_goes() {
         ("a POST without an id", vec![Event::Asked(Intent::Open)], Act::Place, None),
         (
             "a POST without an id, placed",
-            vec![Event::Asked(Intent::Open), Event::Placed(POD)],
+            vec![Event::Asked(Intent::Open), Event::Placed(Some(POD))],
             Act::Steer(POD),
             Some(Placed),
         ),
@@ -127,7 +129,7 @@ fn a_session_is_bound_by_the_success_of_its_initialize_only() {
     ] {
         let verdict = last(opening(body, response));
         let wanted = match (bound, about) {
-            (true, _) => (Act::Bind(KEY, POD), None),
+            (true, _) => (Act::Bind { key: KEY, place: POD, incarnation: None }, None),
             (false, "an initialize with a bad id") => (Act::Pass, Some(Decision::BadIdOfPod)),
             (false, _) => (Act::Pass, Some(Decision::NotBound)),
         };
@@ -140,12 +142,17 @@ fn what_the_store_says_decides_whether_the_client_learns_of_its_session() {
     for (binding, act, decision) in [
         (Binding::Bound, Act::Pass, Decision::Bound),
         (Binding::Taken, Act::ReplaceHeaders(Reply::unavailable()), Decision::IdTaken),
+        (Binding::Outside, Act::ReplaceHeaders(Reply::unavailable()), Decision::Outside),
         (Binding::Failed, Act::ReplaceHeaders(Reply::unavailable()), Decision::StoreFailed),
     ] {
         let events = opening(INITIALIZE, response(200, Some(Ok(KEY))));
         let verdict = last(with(events, [Event::Stored(binding)]));
         assert_eq!((verdict.act, verdict.decision), (act, Some(decision)));
-        let ended = if binding == Binding::Bound { vec![] } else { vec![Effect::EndOnPod(POD)] };
+        let ended = match binding {
+            // To a place outside of the workload nothing is sent.
+            Binding::Bound | Binding::Outside => vec![],
+            Binding::Taken | Binding::Failed => vec![Effect::EndOnPod(POD)],
+        };
         assert_eq!((verdict.session, verdict.effects), (Some(KEY), ended));
     }
 }
@@ -194,6 +201,81 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
     }
 }
 
+fn endpoint(last: u8) -> SocketAddr {
+    ([10, 0, 0, last], 8080).into()
+}
+
+/// Where the proxy picks, a session lives where it was opened.
+#[test]
+fn a_session_is_bound_to_the_endpoint_that_opened_it() {
+    let opened = |response| {
+        let placed = [Event::Asked(Intent::Open), Event::Placed(None)];
+        with(placed.into(), [Event::RequestBody(INITIALIZE), Event::ResponseHeaders(response)])
+    };
+    let placed = last(opened(response(200, None))[..2].to_vec());
+    assert_eq!((placed.act, placed.decision), (Act::Pass, Some(Decision::Placed)));
+    let named = response(200, Some(Ok(KEY)));
+    let verdict = last(opened(ResponseHead { answered_by: Some(endpoint(1)), ..named }));
+    let (place, incarnation) = (Place::Endpoint(endpoint(1)), Some(endpoint(1)));
+    assert_eq!(verdict.act, Act::Bind { key: KEY, place, incarnation });
+    let verdict = last(opened(named));
+    assert_eq!(verdict.act, Act::ReplaceHeaders(Reply::unavailable()));
+    assert_eq!(verdict.decision, Some(Decision::Outside), "where it was opened is not known");
+}
+
+#[test]
+fn a_response_of_another_endpoint_is_noticed_and_the_pin_stays() {
+    use Method::{Delete, Other, Post};
+    let pin = Pin { place: Place::Endpoint(endpoint(1)), ..PIN };
+    let not_found = Act::ReplaceHeaders(Reply::session_not_found());
+    let from =
+        |last, status| ResponseHead { answered_by: Some(endpoint(last)), ..response(status, None) };
+    let by_proxy = |cause| ResponseHead { source: Source::Proxy(cause), ..from(2, 503) };
+    let unknown = ResponseHead { answered_by: None, ..from(1, 200) };
+    let strayed = Some(Decision::Strayed);
+    for (about, method, response, act, decision) in [
+        ("its own", Post, from(1, 200), Act::Pass, None),
+        ("its own, in error", Post, from(1, 400), Act::Pass, None),
+        ("not known whose", Post, unknown, Act::Pass, None),
+        ("another's", Post, from(2, 200), Act::Pass, strayed),
+        ("another's, which does not know it", Post, from(2, 400), not_found.clone(), strayed),
+        ("another's, to a GET", Other, from(2, 404), not_found.clone(), strayed),
+        ("another's, in trouble", Post, from(2, 500), Act::Pass, strayed),
+        ("another's, to a DELETE", Delete, from(2, 204), Act::Pass, strayed),
+        ("the proxy's, of a time-out there", Post, by_proxy(Cause::TimedOut), Act::Pass, None),
+    ] {
+        let verdict =
+            last(with(using(method, Lookup::Live(pin)), [Event::ResponseHeaders(response)]));
+        assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
+        assert_eq!(verdict.effects, [], "{about}");
+    }
+}
+
+#[test]
+fn a_pod_that_cannot_be_reached_is_answered_as_configured() {
+    use OnUnreachable::{NotFound, Unavailable};
+    let not_found = Act::ReplaceHeaders(Reply::session_not_found());
+    let unavailable = Act::ReplaceHeaders(Reply::unavailable());
+    let (lost, unreachable) = (Some(Decision::Lost), Some(Decision::Unreachable));
+    for (about, cause, status, on_unreachable, act, decision) in [
+        ("refused", Cause::Unreachable, 503, NotFound, not_found.clone(), unreachable),
+        ("refused", Cause::Unreachable, 503, Unavailable, unavailable, unreachable),
+        ("gone from its cluster", Cause::Unreachable, 404, Unavailable, not_found, lost),
+        ("busy", Cause::Overloaded, 503, NotFound, Act::Pass, None),
+        ("slow", Cause::TimedOut, 504, NotFound, Act::Pass, None),
+        ("reset", Cause::Reset, 503, NotFound, Act::Pass, None),
+    ] {
+        let response = ResponseHead { source: Source::Proxy(cause), ..response(status, None) };
+        let mut exchange = Exchange::default();
+        let mut verdict = Verdict::pass();
+        for event in with(using(Method::Post, live()), [Event::ResponseHeaders(response)]) {
+            (exchange, verdict) = exchange.on(event, &Policy { on_unreachable });
+        }
+        assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
+        assert_eq!(verdict.effects, unbound(decision == lost, Some(PIN)), "{about}");
+    }
+}
+
 #[test]
 fn the_body_of_a_replaced_response_is_replaced_once_and_the_rest_of_it_dropped() {
     let lost = with(using(Method::Post, live()), [Event::ResponseHeaders(response(404, None))]);
@@ -213,7 +295,7 @@ fn bodies_are_read_only_while_they_can_tell_something() {
     let mut exchange = Exchange::default();
     let mut reads = Vec::new();
     for event in with(events, [stored, result]) {
-        exchange = exchange.on(event).0;
+        exchange = exchange.on(event, &POLICY).0;
         reads.push((exchange.wants_of_request_body() > 0, exchange.wants_of_response_body() > 0));
     }
     let (no, request, response) = ((false, false), (true, false), (false, true));
@@ -223,7 +305,7 @@ fn bodies_are_read_only_while_they_can_tell_something() {
     for event in
         with(using(Method::Post, live()), [Event::ResponseHeaders(self::response(200, None))])
     {
-        exchange = exchange.on(event).0;
+        exchange = exchange.on(event, &POLICY).0;
         assert_eq!(
             (exchange.wants_of_request_body() > 0, exchange.wants_of_response_body() > 0),
             no
@@ -235,7 +317,7 @@ fn bodies_are_read_only_while_they_can_tell_something() {
 fn an_event_that_nothing_waits_for_passes() {
     let stray = || {
         [
-            Event::Placed(POD),
+            Event::Placed(Some(POD)),
             Event::Looked(live()),
             Event::SteeringRefused,
             Event::RequestBody(INITIALIZE),

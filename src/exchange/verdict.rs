@@ -1,7 +1,10 @@
 //! What an exchange wants done.
 
+use std::net::SocketAddr;
+
 use crate::http::Reply;
-use crate::session::{Pin, Place, SessionKey};
+use crate::pods::Place;
+use crate::session::{Pin, SessionKey};
 use crate::telemetry::Decision;
 
 /// What is to be done, and what is to be said about it.
@@ -20,14 +23,21 @@ pub struct Verdict {
 /// What is to be done with the message at hand.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Act {
-    /// Pick a place; then [`super::Event::Placed`].
+    /// Pick a place, or leave that to the proxy; then [`super::Event::Placed`].
     Place,
     /// Look the session up; then [`super::Event::Looked`].
     Look(SessionKey),
     /// Send the request there; then [`super::Event::SteeringRefused`] if that cannot be.
     Steer(Place),
     /// Bind the session to where the response came from; then [`super::Event::Stored`].
-    Bind(SessionKey, Place),
+    Bind {
+        /// Which one.
+        key: SessionKey,
+        /// Where it lives.
+        place: Place,
+        /// The address of who opened it, if that is known.
+        incarnation: Option<SocketAddr>,
+    },
     /// Let it go on as it is.
     Pass,
     /// Answer the request, which goes no further.

@@ -3,11 +3,9 @@
 mod id;
 mod key;
 mod pin;
-mod place;
 mod time;
 
 pub use id::{BadId, MAX_ID_BYTES, SessionId};
 pub use key::{Scope, SessionKey};
 pub use pin::{Lifetime, Pin};
-pub use place::Place;
 pub use time::Timestamp;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Place, Timestamp};
+use super::Timestamp;
+use crate::pods::Place;
 
 /// Binds a session to the pod that opened it. All but `used_at` stays as it is while the session
 /// lives, so any copy of a pin may be trusted until the pod itself answers 404.

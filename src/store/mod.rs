@@ -13,7 +13,7 @@ use log::warn;
 
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
-use crate::pods::StatefulSet;
+use crate::pods::Places;
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 use crate::telemetry::Metric;
 
@@ -29,19 +29,19 @@ pub struct Store {
     near: Table,
     remote: Option<Remote>,
     on_error: OnError,
+    places: Places,
     lifetime: Lifetime,
     /// The log has said that the table is too small.
     told_of_eviction: Lock<bool>,
 }
 
 impl Store {
-    /// Opens the store that `config` names, for the sessions of `scope`. Other proxies know their
-    /// pods by the names of `set`.
+    /// Opens the store that `config` names, for the sessions of `scope`, which live at `places`.
     pub fn open(
         config: &StoreConfig,
         scope: &Scope,
         lifetime: Lifetime,
-        set: StatefulSet,
+        places: Places,
         host: &mut impl Host,
     ) -> Self {
         let near = Table::new(scope, config.capacity, lifetime);
@@ -50,7 +50,8 @@ impl Store {
         Self {
             near,
             on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
-            remote: redis.map(|redis| Remote::new(redis, set, lifetime)),
+            remote: redis.map(|redis| Remote::new(redis, places.clone(), lifetime)),
+            places,
             lifetime,
             told_of_eviction: Lock::default(),
         }
@@ -65,7 +66,7 @@ impl Store {
         key: SessionKey,
         now: Timestamp,
     ) -> Option<Lookup> {
-        let found = self.near.look(host, &key, now);
+        let found = self.look_near(host, &key, now);
         self.count_evicted(host);
         let Some(remote) = &self.remote else { return Some(found) };
         match found {
@@ -89,6 +90,9 @@ impl Store {
         pin: Pin,
         now: Timestamp,
     ) -> Option<Binding> {
+        if !self.places.include(pin.place) {
+            return Some(Binding::Outside);
+        }
         let Some(remote) = &self.remote else { return Some(self.bind_near(host, key, pin, now)) };
         let opened = Opened { key, pin, exchange: Some(exchange) };
         let binding = remote.bind(host, opened, now)?;
@@ -106,7 +110,7 @@ impl Store {
     /// was steered by, if it knows; else what is known here counts. A session that has its id by
     /// now is left alone in the store.
     pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, pin: Option<Pin>, now: Timestamp) {
-        let known = match self.near.look(host, key, now) {
+        let known = match self.look_near(host, key, now) {
             Lookup::Live(known) => Some(known),
             _ => None,
         };
@@ -122,7 +126,7 @@ impl Store {
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.
     pub fn touch(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
-        let found = self.near.look(host, &key, now);
+        let found = self.look_near(host, &key, now);
         self.count_evicted(host);
         let Some(remote) = &self.remote else { return };
         match found {
@@ -155,7 +159,7 @@ impl Store {
             match outcome {
                 Outcome::Looked { key, exchanges, found } => {
                     if let Lookup::Live(pin) = found
-                        && !self.near.holds(host, &key, now)
+                        && !self.holds(host, &key, now)
                     {
                         self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
                     }
@@ -167,7 +171,7 @@ impl Store {
                     wakes.extend(opened.exchange.map(|exchange| (exchange, stored)));
                 }
                 // Unless it has ended meanwhile.
-                Outcome::Missed(key, pin) if self.near.holds(host, &key, now) => {
+                Outcome::Missed(key, pin) if self.holds(host, &key, now) => {
                     remote.restore(host, key, pin, now);
                 }
                 Outcome::Missed(..) => {}
@@ -194,14 +198,14 @@ impl Store {
                 }
                 binding => binding,
             },
-            Binding::Taken => Binding::Taken,
+            Binding::Taken | Binding::Outside => binding,
             Binding::Failed => self.bind_without_remote(host, key, pin, now),
         }
     }
 
     /// Forgets a session here, unless another has its id by now.
     fn forget(&self, host: &mut impl Host, key: &SessionKey, pin: &Pin, now: Timestamp) {
-        if let Lookup::Live(known) = self.near.look(host, key, now)
+        if let Lookup::Live(known) = self.look_near(host, key, now)
             && is_same(&known, pin)
         {
             self.near.unbind(host, key);
@@ -225,6 +229,20 @@ impl Store {
         }
     }
 
+    /// What the near table knows of a session. A pin on a place outside of the workload, or of
+    /// another mode of steering, is as good as none.
+    fn look_near(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) -> Lookup {
+        match self.near.look(host, key, now) {
+            Lookup::Live(pin) if !self.places.include(pin.place) => Lookup::Unknown,
+            found => found,
+        }
+    }
+
+    /// Whether the near table has a session of the workload's by this key.
+    fn holds(&self, host: &impl Host, key: &SessionKey, now: Timestamp) -> bool {
+        self.near.held(host, key, now).is_some_and(|pin| self.places.include(pin.place))
+    }
+
     fn bind_near(
         &self,
         host: &mut impl Host,
@@ -232,7 +250,12 @@ impl Store {
         pin: Pin,
         now: Timestamp,
     ) -> Binding {
-        let put = self.near.bind(host, key, pin, now);
+        let mut put = self.near.bind(host, key, pin, now);
+        if put == Put::Taken && self.look_near(host, &key, now) == Lookup::Unknown {
+            // By a pin that is of no use here.
+            self.near.unbind(host, &key);
+            put = self.near.bind(host, key, pin, now);
+        }
         self.count_evicted(host);
         match put {
             Put::Done => Binding::Bound,

@@ -22,6 +22,8 @@ pub enum Binding {
     Bound,
     /// The id belongs to a live session on another pod, which keeps it.
     Taken,
+    /// The place is none of the workload.
+    Outside,
     /// The store did not take it.
     Failed,
 }

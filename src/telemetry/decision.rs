@@ -27,6 +27,9 @@ pub enum Decision {
     Bound,
     /// Answered 503: the pod gave out an id that is in use on another pod.
     IdTaken,
+    /// Answered 503: the session was opened at an address outside of the workload, or at one that
+    /// is not known.
+    Outside,
     /// The response opened no session.
     NotBound,
     /// The response names a session by an id that breaks the rules, so it cannot be used.
@@ -37,13 +40,18 @@ pub enum Decision {
     Ended,
     /// The pod did not end the session.
     EndRefused,
-    /// Answered 404: the pod no longer knows the session.
+    /// Answered 404: the pod no longer knows the session, or is gone.
     Lost,
+    /// Answered 404 or 503, as configured: the proxy cannot reach the pod of the session.
+    Unreachable,
+    /// Another endpoint answered than the one where the session lives. Passed, but an error that may
+    /// come of that is answered 404.
+    Strayed,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -56,12 +64,15 @@ impl Decision {
         Self::SteeringRefused,
         Self::Bound,
         Self::IdTaken,
+        Self::Outside,
         Self::NotBound,
         Self::BadIdOfPod,
         Self::Undone,
         Self::Ended,
         Self::EndRefused,
         Self::Lost,
+        Self::Unreachable,
+        Self::Strayed,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -85,12 +96,15 @@ impl Decision {
             Self::SteeringRefused => "steering_refused",
             Self::Bound => "bound",
             Self::IdTaken => "id_taken",
+            Self::Outside => "outside",
             Self::NotBound => "not_bound",
             Self::BadIdOfPod => "bad_id_of_pod",
             Self::Undone => "undone",
             Self::Ended => "ended",
             Self::EndRefused => "end_refused",
             Self::Lost => "lost",
+            Self::Unreachable => "unreachable",
+            Self::Strayed => "strayed",
         }
     }
 }

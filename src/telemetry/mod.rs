@@ -3,7 +3,9 @@
 mod decision;
 mod metrics;
 mod note;
+mod throttle;
 
 pub use decision::Decision;
 pub use metrics::Metric;
 pub use note::Note;
+pub use throttle::Throttle;

@@ -33,8 +33,9 @@ fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
     assert!(!started);
     assert_eq!(
         proxy.lock().unwrap().log,
-        ["configuration refused: workload.replicas: 0 is outside 1..=10000; \
-          steer: \"guess\" is not one of authority, dynamic_host"]
+        ["configuration refused: \
+          steer: \"guess\" is not one of authority, dynamic_host, endpoint, original_dst; \
+          workload.replicas: 0 is outside 1..=10000"]
     );
     // Envoy does not let a request come this far.
     assert!(matches!(abi.request(request(&[])).1, Step::Reply(503, ..)));

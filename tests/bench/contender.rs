@@ -29,6 +29,13 @@ pub(crate) enum Module {
     Older,
 }
 
+/// The modes that steer by address.
+const BY_ADDRESS: [(&str, &str); 3] = [
+    ("endpoint", "endpoint.yaml"),
+    ("endpoint, plain", "override-host.yaml"),
+    ("original_dst", "original-dst.yaml"),
+];
+
 /// Bare Envoy first; behind each example with the module as built the same with the older one.
 pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
     let built = root().join(bootstrap::MODULE);
@@ -48,7 +55,7 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
         ),
     ];
     let modules = [
-        Some((Module::Built, built, root().join("envoy"))),
+        Some((Module::Built, built.clone(), root().join("envoy"))),
         older()?.map(|(module, examples)| (Module::Older, module, examples)),
     ];
     for (name, file, kinds) in [
@@ -60,6 +67,12 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
             let (bootstrap, module) = (example(setup, examples, file, path)?, *module);
             all.push(Contender { name, module, bootstrap, kinds, by_pod: false });
         }
+    }
+    // No older module steers by address.
+    for (name, file) in BY_ADDRESS {
+        let bootstrap = example(setup, &root().join("envoy"), file, &built)?.without_tls();
+        let (module, kinds) = (Module::Built, &[Kind::Call]);
+        all.push(Contender { name, module, bootstrap, kinds, by_pod: false });
     }
     Ok(all)
 }

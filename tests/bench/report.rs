@@ -12,6 +12,9 @@ const LARGE_POST: f64 = 1.6;
 /// Times the older module's cost, in any mode.
 const OLDER: f64 = 1.05;
 
+/// Times the cost of steering by `:authority`, of a call that `endpoint` steers.
+const ENDPOINT: f64 = 1.0;
+
 pub(crate) struct Report<'a> {
     contenders: &'a [Contender],
     /// Microseconds for each request, round by round, by kind and number of the contender.
@@ -49,6 +52,12 @@ impl<'a> Report<'a> {
             if is_built && kind == Kind::Post(256) {
                 let ratio = self.ratio(kind, number, 0).median;
                 rules.push(Rule::at_most(LARGE_POST, ratio, &format!("x bare Envoy: {name}")));
+            }
+            if self.contenders[number].name == "endpoint" {
+                let authority = self.contenders.iter().position(|it| it.name == "authority");
+                let authority = authority.expect("it is measured");
+                let ratio = self.ratio(kind, number, authority).median;
+                rules.push(Rule::at_most(ENDPOINT, ratio, &format!("x authority: {name}")));
             }
             if let Some(older) = self.older(number) {
                 let ratio = self.ratio(kind, number, older).median;

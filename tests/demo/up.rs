@@ -8,6 +8,7 @@ use kit::dns::{Dns, any_port, pod_ip};
 use kit::envoy::Envoy;
 use kit::pods::{App, Pods};
 use kit::redis::{Redis, Webdis};
+use kit::tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Everything that an example needs around it.
@@ -36,12 +37,13 @@ pub(crate) async fn run(example: &str) -> Result<()> {
 async fn start(example: Bootstrap) -> Result<Running> {
     let has_redis = example.has_cluster("webdis");
     // Whoever has the pods' port has the others, should another example be started just now.
-    let pods = Pods::start(3, Some(bootstrap::POD), App::Stateful);
+    let tls = example.has_tls().then(Tls::new).transpose()?;
+    let pods = Pods::start_with(3, Some(bootstrap::POD), App::Stateful, tls.clone());
     let as_written = pods.is_ok() && ports_are_free(has_redis);
     if !as_written {
         println!("Others use ports of this example, so these are different ones.\n");
     }
-    let pods = pods.or_else(|_| Pods::start(3, None, App::Stateful))?;
+    let pods = pods.or_else(|_| Pods::start_with(3, None, App::Stateful, tls.clone()))?;
     let port = |written: u16| as_written.then_some(written);
     let ips: Vec<_> = (0..3).map(pod_ip).collect();
     let dns_address = match port(bootstrap::DNS) {
@@ -57,6 +59,9 @@ async fn start(example: Bootstrap) -> Result<Running> {
     };
     let mut example =
         example.port(bootstrap::DNS, dns.address.port()).port(bootstrap::POD, pods.port);
+    if let Some(tls) = &tls {
+        example = example.trusting(&tls.authority());
+    }
     if let Some((webdis, _)) = &redis {
         example = example.port(bootstrap::WEBDIS, webdis.address.port());
     }

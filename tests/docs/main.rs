@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::OnceLock;
 
 use kit::bootstrap::{Bootstrap, MODULE};
 use kit::envoy::validate;
+use kit::mode::Mode;
 use kit::root;
+use kit::tls::Tls;
 use podpin::config::Config;
 use podpin::telemetry::Metric;
 use serde_json::{Value, json};
@@ -79,17 +82,28 @@ fn the_filter_of_the_readme_loads() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Envoy reads the certificate that an example names.
+fn trusted(example: Bootstrap) -> Bootstrap {
+    match example.has_tls() {
+        true => example
+            .trusting(TLS.get_or_init(|| Tls::new().expect("a certificate")).authority().as_path()),
+        false => example,
+    }
+}
+
+static TLS: OnceLock<Tls> = OnceLock::new();
+
 #[test]
 fn every_example_loads_as_it_is() {
     let files = fs::read_dir(root().join("envoy")).expect("examples");
     let mut count = 0;
     for file in files {
         let name = file.expect("a file").file_name().into_string().expect("a name");
-        let output = validate(&Bootstrap::example(&name).unwrap()).expect("Envoy runs");
+        let output = validate(&trusted(Bootstrap::example(&name).unwrap())).expect("Envoy runs");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 6);
 }
 
 /// What the access log of one shows, and does not show, all show.
@@ -101,12 +115,14 @@ fn every_example_has_the_same_access_log() {
     };
     let main = log("envoy.yaml");
     assert!(main.is_array());
-    assert_eq!((log("dynamic-host.yaml"), log("redis.yaml")), (main.clone(), main));
+    for name in ["redis.yaml"].into_iter().chain(Mode::ALL.map(Mode::example)) {
+        assert_eq!(log(name), main, "{name}");
+    }
 }
 
 /// What one does to reach pods, all do.
 #[test]
-fn every_example_finds_and_reaches_pods_alike() {
+fn every_example_by_name_finds_and_reaches_pods_alike() {
     let parts = |name| {
         let mut example = Bootstrap::example(name).unwrap();
         let pods = example.take_cluster("pods");
@@ -126,15 +142,47 @@ fn every_example_finds_and_reaches_pods_alike() {
     assert_eq!((parts("dynamic-host.yaml"), parts("redis.yaml")), (main.clone(), main));
 }
 
+#[test]
+fn every_example_steers_as_its_mode_says() {
+    for mode in Mode::ALL {
+        let mut steer = Value::Null;
+        let example = Bootstrap::example(mode.example()).unwrap();
+        example.plugin(|plugin| steer = plugin["steer"].clone());
+        assert_eq!(steer, mode.steer(), "{mode:?}");
+    }
+}
+
+/// Retries of steered requests, by address, would go to any endpoint.
+#[test]
+fn every_example_retries_only_what_stays_on_its_pod() {
+    for mode in Mode::ALL {
+        let mut example = Bootstrap::example(mode.example()).unwrap();
+        let routes = &example.connection_manager()["route_config"]["virtual_hosts"][0]["routes"];
+        assert_eq!(routes[0]["name"], "steered", "{mode:?}");
+        let retries = routes[0]["route"].get("retry_policy").is_some();
+        assert_eq!(retries, !matches!(mode, Mode::Endpoint | Mode::OverrideHost), "{mode:?}");
+    }
+}
+
 /// Podpin's place among the filters: Envoy's own can stand on one side of it only.
 #[test]
-fn every_example_has_podpin_before_the_dynamic_forward_proxy() {
-    for name in ["envoy.yaml", "dynamic-host.yaml", "redis.yaml"] {
+fn every_example_has_podpin_before_what_leads_to_its_pods() {
+    let (proxy, session) =
+        ("envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.stateful_session");
+    for (name, next) in [
+        ("envoy.yaml", Some(proxy)),
+        ("dynamic-host.yaml", Some(proxy)),
+        ("redis.yaml", Some(proxy)),
+        ("endpoint.yaml", Some(session)),
+        ("override-host.yaml", None),
+        ("original-dst.yaml", None),
+    ] {
         let mut example = Bootstrap::example(name).unwrap();
-        let filters: Vec<_> = example.filters().iter().map(|filter| &filter["name"]).collect();
-        let (proxy, router) =
-            ("envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.router");
-        assert_eq!(filters, ["podpin", proxy, router], "{name}");
+        let filters: Vec<_> =
+            example.filters().iter().filter_map(|filter| filter["name"].as_str()).collect();
+        let wanted: Vec<_> =
+            ["podpin"].into_iter().chain(next).chain(["envoy.filters.http.router"]).collect();
+        assert_eq!(filters, wanted, "{name}");
         let text = read(&format!("envoy/{name}"));
         let comment = text.split("- name: podpin").next().unwrap().rsplit("http_filters:").next();
         for filter in ["jwt_authn", "ext_authz", "rbac", "ext_proc"] {
@@ -146,7 +194,7 @@ fn every_example_has_podpin_before_the_dynamic_forward_proxy() {
 /// An operator who does what the comments of an example say.
 #[test]
 fn an_example_without_the_line_that_a_cluster_does_not_need_loads() {
-    for name in ["envoy.yaml", "dynamic-host.yaml", "redis.yaml"] {
+    for name in ["redis.yaml"].into_iter().chain(Mode::ALL.map(Mode::example)) {
         let text = read(&format!("envoy/{name}"));
         let (mut kept, mut removed, mut leaving) = (String::new(), 0, None);
         for line in text.lines() {
@@ -169,6 +217,7 @@ fn an_example_without_the_line_that_a_cluster_does_not_need_loads() {
         assert!(!kept.contains("resolvers:"), "{name}");
         let bootstrap = Bootstrap(serde_yaml_ng::from_str(&kept).expect("YAML"))
             .with_module(&root().join(MODULE));
+        let bootstrap = trusted(bootstrap);
         let output = validate(&bootstrap).expect("Envoy runs");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }

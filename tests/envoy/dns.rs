@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use kit::client::Ask;
 use kit::dns::{SERVICE, pod_ip, pod_name};
+use kit::mini_redis::Front;
 use kit::pods::App;
-use kit::setup::Setup;
+use kit::setup::{Setup, SharedSetup};
 use kit::wait::until;
 use serde_json::{Value, json};
 
@@ -97,4 +98,31 @@ async fn a_pod_that_moves_gets_its_requests() {
         until("a session", || async { (open(&setup).await == 200).then_some(()) }).await;
         println!("{example}: a pod that moved was served after {:?}", start.elapsed());
     }
+}
+
+/// A DNS that does not answer says nothing about the pod, but one that has no such name does.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_name_that_is_gone_is_an_unreachable_pod() {
+    let shared = SharedSetup::start(Front::Webdis, App::Stateful).await.unwrap();
+    let (opener, other) = (shared.envoy().await.unwrap(), shared.envoy().await.unwrap());
+    let http = reqwest::Client::new();
+    let session = kit::discovered::open(&http, &opener.url("")).await.unwrap();
+    let ordinal: usize = session.pod.rsplit('-').next().unwrap().parse().unwrap();
+    let call = || async { session.count(&http, &other.url("")).await.unwrap() };
+
+    let mut pods = [0, 1, 2].map(|ordinal| Some(pod_ip(ordinal)));
+    shared.dns.ignore(&pod_name(ordinal), true);
+    let answer = call().await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(other.counter("unreachable").await, 0);
+
+    shared.dns.ignore(&pod_name(ordinal), false);
+    pods[ordinal] = None;
+    shared.dns.set(&pods, &[]).await.unwrap();
+    until("the name to be gone", || async { (call().await.status == 404).then_some(()) }).await;
+    assert!(other.counter("unreachable").await > 0);
+
+    pods[ordinal] = Some(pod_ip(ordinal));
+    shared.dns.set(&pods, &[0, 1, 2]).await.unwrap();
+    until("the session to go on", || async { (call().await.status == 200).then_some(()) }).await;
 }

@@ -4,6 +4,7 @@ mod authorization;
 mod configuration;
 mod demo;
 mod dns;
+mod endpoints;
 mod examples;
 mod ipv6;
 mod load;
@@ -29,6 +30,7 @@ use kit::setup::Setup;
 mod scenarios {
     mod shared_data {
         kit::each_scenario!(kit::setup::RealEnvoy::start);
+        kit::each_scenario_of_original_dst!(kit::setup::RealEnvoy::start);
     }
 
     mod webdis {

@@ -25,6 +25,9 @@ const CONNECTION_MANAGER: &str =
 /// The cluster of the pods by name.
 pub const PODS: &str = "pods";
 
+/// The certificate authority that an example is written with.
+const AUTHORITY: &str = "/etc/podpin/ca.pem";
+
 /// The module, below the root of the repository.
 pub const MODULE: &str = "dist/podpin.wasm";
 
@@ -75,6 +78,43 @@ impl Bootstrap {
         self.plugin(|plugin| walk("", plugin, &mut &replace))
     }
 
+    /// Has Envoy trust this authority for the pods, if they speak TLS.
+    pub fn trusting(mut self, authority: &Path) -> Self {
+        walk("", &mut self.0, &mut |key, value| {
+            if key == "filename" && value == AUTHORITY {
+                *value = authority.display().to_string().into();
+            }
+        });
+        self
+    }
+
+    /// Whether Envoy speaks TLS to the pods.
+    pub fn has_tls(&self) -> bool {
+        let clusters = self.0["static_resources"]["clusters"].as_array();
+        clusters.is_some_and(|all| all.iter().any(|one| one.get("transport_socket").is_some()))
+    }
+
+    /// Has Envoy speak plain HTTP to the pods.
+    pub fn without_tls(mut self) -> Self {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut();
+        for cluster in clusters.expect("a list of clusters") {
+            cluster.as_object_mut().expect("a cluster").remove("transport_socket");
+        }
+        self
+    }
+
+    /// Leaves out what this minor of Envoy does not know, as the examples say.
+    pub fn for_envoy(mut self, minor: u32) -> Self {
+        if minor < 38 {
+            for filter in self.filters().iter_mut() {
+                if let Some(config) = filter["typed_config"].as_object_mut() {
+                    config.remove("status_on_strict_destination_not_found");
+                }
+            }
+        }
+        self
+    }
+
     /// Changes the filter's own configuration.
     pub fn plugin(mut self, change: impl FnOnce(&mut Value)) -> Self {
         let text = self
@@ -114,6 +154,12 @@ impl Bootstrap {
         let clusters = clusters.expect("a list of clusters");
         let place = clusters.iter().position(|cluster| cluster["name"] == name);
         clusters.remove(place.expect("a cluster of that name"))
+    }
+
+    /// Puts a cluster in.
+    pub fn add_cluster(&mut self, cluster: Value) {
+        let clusters = self.0["static_resources"]["clusters"].as_array_mut();
+        clusters.expect("a list of clusters").push(cluster);
     }
 
     /// Whether it has a cluster of this name.

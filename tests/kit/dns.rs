@@ -21,6 +21,9 @@ use crate::{DOMAIN, STATEFUL_SET};
 /// The name of the Service in front of the pods that are ready.
 pub const SERVICE: &str = "mcp-myserver.default.svc.cluster.local";
 
+/// The name of a headless Service of the pods that are ready.
+pub const READY: &str = "mcp-myserver-ready.default.svc.cluster.local";
+
 /// The zone of all names.
 const ZONE: &str = "cluster.local";
 /// Seconds for which a response may be kept, as the DNS of Kubernetes has it.
@@ -70,12 +73,13 @@ impl Dns {
         Ok(dns)
     }
 
-    /// Makes these the pods, ordinal by ordinal: one without an address has no name. The Service
-    /// has only those of the ordinals in `ready`; its address stands for theirs in a cluster.
+    /// Makes these the pods, ordinal by ordinal: one without an address has no name. The Services in
+    /// front of them have only those of the ordinals in `ready`; its address stands for theirs in a cluster.
     pub async fn set(&self, pods: &[Option<Ipv4Addr>], ready: &[usize]) -> Result<()> {
-        let ready = ready.iter().filter_map(|ordinal| *pods.get(*ordinal)?);
+        let ready = ready.iter().filter_map(|ordinal| *pods.get(*ordinal)?).collect::<Vec<_>>();
         let mut names = vec![
-            (absolute(SERVICE)?, ready.collect()),
+            (absolute(SERVICE)?, ready.clone()),
+            (absolute(READY)?, ready),
             (absolute(DOMAIN)?, pods.iter().flatten().copied().collect::<Vec<_>>()),
         ];
         for (ordinal, ip) in pods.iter().enumerate() {

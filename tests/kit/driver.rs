@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::client::{Ask, Got};
+use crate::mode::Mode;
 use crate::pods::App;
 
 /// The filter, in some host.
@@ -20,6 +21,9 @@ pub trait Driver {
 
     /// Decision and pod of the last request, as an access log shows them.
     fn noted(&mut self) -> (String, String);
+
+    /// What an access log calls the pod of this ordinal.
+    fn place(&self, ordinal: usize) -> String;
 }
 
 /// A driver that rules over time.
@@ -38,12 +42,14 @@ pub trait VirtualTime: Driver {
 #[derive(Clone, Copy)]
 pub struct Scene {
     pub pods: App,
-    /// Changes the filter's configuration, which is that of the main example.
+    /// How requests are steered.
+    pub mode: Mode,
+    /// Changes the filter's configuration, which is that of the mode's example.
     pub configure: fn(&mut Value),
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        Self { pods: App::Stateful, configure: |_| {} }
+        Self { pods: App::Stateful, mode: Mode::Authority, configure: |_| {} }
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -53,6 +54,7 @@ impl Envoy {
         workers: u32,
     ) -> Result<Self> {
         let config = directory.path().join("envoy.json");
+        let bootstrap = bootstrap.clone().for_envoy(minor()?);
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
         let admin_file = directory.path().join("admin");
         // setpriv, so that not even a killed test leaves an Envoy behind.
@@ -185,6 +187,7 @@ fn wrong(log: &str) -> String {
 pub fn validate(bootstrap: &Bootstrap) -> Result<Output> {
     let directory = tempfile::tempdir()?;
     let config = directory.path().join("envoy.json");
+    let bootstrap = bootstrap.clone().for_envoy(minor()?);
     std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
     Ok(Command::new(binary()?)
         .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
@@ -202,6 +205,20 @@ fn binary() -> Result<PathBuf> {
     places.push(root().join(".tools/envoy/bin/envoy"));
     let found = places.into_iter().find(|place| place.is_file());
     found.context("no Envoy: set ENVOY, put envoy on the PATH, or run `make envoy`")
+}
+
+/// The minor of that Envoy, such as 40 of 1.40.0.
+pub fn minor() -> Result<u32> {
+    static MINOR: OnceLock<u32> = OnceLock::new();
+    if let Some(minor) = MINOR.get() {
+        return Ok(*minor);
+    }
+    let output = Command::new(binary()?).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split('/').find_map(|part| part.strip_prefix("1."));
+    let minor = version.and_then(|rest| rest.split('.').next()?.parse().ok());
+    let minor = minor.with_context(|| format!("no version of Envoy in {text:?}"))?;
+    Ok(*MINOR.get_or_init(|| minor))
 }
 
 async fn is_ready(admin_file: &Path) -> Option<(SocketAddr, SocketAddr)> {

@@ -5,16 +5,19 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod discovered;
 pub mod dns;
 pub mod driver;
 pub mod envoy;
 pub mod link;
 pub mod mini_redis;
+pub mod mode;
 pub mod model;
 pub mod pods;
 pub mod redis;
 pub mod scenarios;
 pub mod setup;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 

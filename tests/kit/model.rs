@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use podpin::host::{CallResponse, Callout, SharedMap};
@@ -18,8 +20,10 @@ use tower::ServiceExt;
 
 use crate::bootstrap::{Bootstrap, PODS};
 use crate::client::{Ask, Got};
+use crate::dns::pod_ip;
 use crate::driver::{Driver, Scene, VirtualTime};
 use crate::mini_redis::{Front, MiniRedis};
+use crate::mode::Mode;
 use crate::pods::{App, SeenSoFar, noted};
 use crate::{DOMAIN, SCOPE, STATEFUL_SET, note};
 
@@ -169,6 +173,7 @@ impl ProxyRecord {
 pub struct Model<E> {
     pub engine: E,
     redis: Option<MiniRedis>,
+    mode: Mode,
     app: App,
     pods: Vec<(Router, SeenSoFar)>,
     balanced: usize,
@@ -188,7 +193,7 @@ impl<E: Engine> Model<E> {
     }
 
     fn start(scene: Scene, redis: Option<MiniRedis>) -> Self {
-        let mut plugin = example_plugin();
+        let mut plugin = plugin_of(scene.mode);
         if let Some(redis) = &redis {
             plugin["store"] = redis.store();
         }
@@ -200,6 +205,7 @@ impl<E: Engine> Model<E> {
         Self {
             engine: E::start(&plugin),
             redis,
+            mode: scene.mode,
             app: scene.pods,
             pods: (0..3).map(pod).collect(),
             balanced: 0,
@@ -229,15 +235,21 @@ impl<E: Engine> Model<E> {
         let Ok(response) = self.runtime.block_on(pod.clone().oneshot(request));
         let (head, body) = response.into_parts();
         let seen = seen.lock().unwrap().pop().map(|seen| (ordinal, seen));
-        let address = format!("127.0.1.{}:8080", ordinal + 1);
+        let address = address_of(ordinal);
         let mut pairs = vec![(":status".to_owned(), head.status.as_str().into())];
         pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
+        // What Envoy's stateful_session adds.
+        let base64 = endpoint_header(&record.request);
+        if self.mode == Mode::Endpoint && base64 != Some(STANDARD.encode(&address)) {
+            pairs.push(("x-podpin-endpoint".to_owned(), STANDARD.encode(&address).into()));
+        }
         let has_body = !body.is_end_stream();
         let step = self.engine.response_head(stream, pairs, &address, has_body);
         if let Some(got) = replied(self.answered(stream, step)) {
             return (stream, Got { pod: seen, ..got });
         }
         let (status, headers) = parts(self.engine.record(stream).response);
+        assert!(!headers.contains_key("x-podpin-endpoint"), "clients need not know where pods are");
         let body = match ask.method {
             Method::GET if head.status.is_success() => Vec::new(),
             _ if !has_body => Vec::new(),
@@ -266,26 +278,46 @@ impl<E: Engine> Model<E> {
 
     /// A callout to a pod, by its name.
     fn pod_answers(&self, callout: Callout) -> CallResponse {
-        let ordinal = ordinal_of(&callout.authority).expect("a pod");
+        let steered = callout.headers.iter().find(|(name, _)| name == "x-podpin-endpoint");
+        let ordinal = match steered {
+            Some((_, address)) => at_address(&address.0),
+            None => ordinal_of(&callout.authority),
+        };
+        let ordinal = ordinal.expect("a pod");
         let mut pairs: Pairs = vec![
             (":method".to_owned(), callout.method.into()),
             (":path".to_owned(), callout.path.into()),
             (":authority".to_owned(), callout.authority.into()),
         ];
         let headers = callout.headers.into_iter();
-        pairs.extend(headers.map(|(name, value)| (name.to_owned(), value.0.into())));
+        pairs.extend(headers.map(|(name, value)| (name, value.0.into())));
         let request = http_request(&pairs, callout.body);
         let Ok(response) = self.runtime.block_on(self.pods[ordinal].0.clone().oneshot(request));
         CallResponse { status: response.status().as_u16(), body: Vec::new() }
     }
 
-    /// Envoy's routes of the main example.
+    /// Envoy's routes of the mode's example.
     fn route(&mut self, record: &StreamRecord) -> usize {
-        let authority = record.request.iter().find(|(name, _)| name == ":authority");
-        let authority = authority.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-        let dynamic = record.filter_state.get("envoy.upstream.dynamic_host").cloned();
-        let host = dynamic.or(authority).unwrap_or_default();
-        match ordinal_of(&host) {
+        let header = |wanted| {
+            let field = record.request.iter().find(|(name, _)| name == wanted);
+            field.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        };
+        let steered = match self.mode {
+            Mode::Authority => header(":authority").and_then(|host| ordinal_of(&host)),
+            Mode::DynamicHost => {
+                let host = record.filter_state.get("envoy.upstream.dynamic_host");
+                host.and_then(|host| ordinal_of(host))
+            }
+            Mode::OriginalDst => {
+                header("x-envoy-original-dst-host").and_then(|address| at_address(&address))
+            }
+            Mode::OverrideHost => endpoint_header(&record.request).and_then(|it| at_address(&it)),
+            Mode::Endpoint => endpoint_header(&record.request).and_then(|base64| {
+                let address = STANDARD.decode(base64).expect("base64");
+                at_address(&String::from_utf8_lossy(&address))
+            }),
+        };
+        match steered {
             Some(ordinal) if record.filter_state.contains_key(&note("pod")) => ordinal,
             _ => {
                 self.balanced += 1;
@@ -338,6 +370,13 @@ impl<E: Engine> Driver for Model<E> {
         let state = |name: &str| self.last.filter_state.get(name).cloned().unwrap_or("-".into());
         (state(&note("decision")), state(&note("pod")))
     }
+
+    fn place(&self, ordinal: usize) -> String {
+        match self.mode.is_by_name() {
+            true => format!("{STATEFUL_SET}-{ordinal}"),
+            false => address_of(ordinal),
+        }
+    }
 }
 
 impl<E: Engine> VirtualTime for Model<E> {
@@ -365,10 +404,28 @@ fn ordinal_of(host: &str) -> Option<usize> {
     pod.strip_prefix(STATEFUL_SET)?.strip_prefix('-')?.parse().ok()
 }
 
+/// The pod at this address.
+fn at_address(address: &str) -> Option<usize> {
+    (0..3).find(|ordinal| address_of(*ordinal) == address)
+}
+
+fn address_of(ordinal: usize) -> String {
+    format!("{}:8080", pod_ip(ordinal))
+}
+
+fn endpoint_header(request: &Pairs) -> Option<String> {
+    let field = request.iter().find(|(name, _)| name == "x-podpin-endpoint")?;
+    Some(String::from_utf8_lossy(&field.1).into_owned())
+}
+
 /// The filter's configuration in the main example.
 pub fn example_plugin() -> Value {
+    plugin_of(Mode::Authority)
+}
+
+fn plugin_of(mode: Mode) -> Value {
     let mut plugin = Value::Null;
-    let example = Bootstrap::example("envoy.yaml").expect("the main example");
+    let example = Bootstrap::example(mode.example()).expect("an example");
     example.plugin(|value| plugin = value.clone());
     plugin
 }

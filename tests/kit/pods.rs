@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 
 use crate::STATEFUL_SET;
 use crate::dns::pod_ip;
+use crate::tls::Tls;
 use crate::wire::{Serving, Wire};
 
 /// What runs in the pods.
@@ -50,6 +51,7 @@ pub enum App {
 pub struct Pods {
     pub port: u16,
     app: App,
+    tls: Option<Tls>,
     pods: Vec<Pod>,
 }
 
@@ -75,17 +77,40 @@ pub struct Seen {
 impl Pods {
     /// Starts `replicas` pods, on a port that is free if none is named.
     pub fn start(replicas: usize, port: Option<u16>, app: App) -> Result<Self> {
+        Self::start_with(replicas, port, app, None)
+    }
+
+    /// The same with pods that speak TLS.
+    pub fn start_with(
+        replicas: usize,
+        port: Option<u16>,
+        app: App,
+        tls: Option<Tls>,
+    ) -> Result<Self> {
         let listeners = listen(replicas, port)?;
         let port = listeners.first().context("no replicas")?.local_addr()?.port();
-        let pods = listeners.into_iter().enumerate();
-        let run = |(ordinal, listener)| Pod::run(listener, app, ordinal, Arc::default());
-        Ok(Self { port, app, pods: pods.map(run).collect::<Result<_>>()? })
+        let mut pods = Self { port, app, tls, pods: Vec::new() };
+        for listener in listeners {
+            let pod = pods.run(listener, pods.pods.len(), Arc::default())?;
+            pods.pods.push(pod);
+        }
+        Ok(pods)
+    }
+
+    fn run(&self, listener: TcpListener, ordinal: usize, seen: SeenSoFar) -> Result<Pod> {
+        Pod::run(listener, self.app, ordinal, seen, self.tls.clone())
+    }
+
+    /// The TLS that they speak.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Starts one more pod, on another address. Fails if the port is taken there.
     pub fn add(&mut self, ip: IpAddr) -> Result<()> {
         let listener = TcpListener::bind((ip, self.port))?;
-        self.pods.push(Pod::run(listener, self.app, self.pods.len(), Arc::default())?);
+        let pod = self.run(listener, self.pods.len(), Arc::default())?;
+        self.pods.push(pod);
         Ok(())
     }
 
@@ -98,7 +123,7 @@ impl Pods {
     pub fn start_again_at(&mut self, ordinal: usize, ip: Ipv4Addr) -> Result<()> {
         let listener = TcpListener::bind((ip, self.port))?;
         let seen = self.pods[ordinal].seen.clone();
-        self.pods[ordinal] = Pod::run(listener, self.app, ordinal, seen)?;
+        self.pods[ordinal] = self.run(listener, ordinal, seen)?;
         Ok(())
     }
 
@@ -122,13 +147,24 @@ impl Pods {
 }
 
 impl Pod {
-    fn run(listener: TcpListener, app: App, ordinal: usize, seen: SeenSoFar) -> Result<Self> {
+    fn run(
+        listener: TcpListener,
+        app: App,
+        ordinal: usize,
+        seen: SeenSoFar,
+        tls: Option<Tls>,
+    ) -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         listener.set_nonblocking(true)?;
         let noting = seen.clone();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            if let Some(tls) = tls {
+                let app = noted(app.serve(ordinal), noting);
+                let _ = axum::serve(tls.listen(listener), app).await;
+                return;
+            }
             // Else the kernel holds small events back until the last one was acknowledged.
             let mut listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             // Ends with the runtime, never by itself.

@@ -18,22 +18,70 @@ use serde_json::json;
 use crate::client::{Ask, Got};
 use crate::driver::{Driver, Scene};
 
-/// Makes a test of every scenario, on the driver that `$driver` makes of a [`Scene`].
+/// Makes a test of every scenario in each mode of steering that goes with any store, on the driver that
+/// `$driver` makes of a [`Scene`].
 #[macro_export]
 macro_rules! each_scenario {
     ($driver:path) => {
-        $crate::scenario_tests! { $driver;
+        mod authority {
+            use super::*;
+            $crate::common_scenarios!($driver, Authority);
+            $crate::scenario_tests! { $driver, Authority;
+                a_pod_sees_its_own_name_and_the_one_that_was_asked_for,
+                one_replica_is_no_special_case,
+                a_drained_pod_gets_no_new_session,
+            }
+        }
+
+        mod dynamic_host {
+            use super::*;
+            $crate::common_scenarios!($driver, DynamicHost);
+            $crate::scenario_tests! { $driver, DynamicHost;
+                the_authority_is_left_alone,
+                one_replica_is_no_special_case,
+                a_drained_pod_gets_no_new_session,
+            }
+        }
+
+        mod endpoint {
+            use super::*;
+            $crate::common_scenarios!($driver, Endpoint);
+            $crate::scenario_tests! { $driver, Endpoint; the_authority_is_left_alone, }
+        }
+
+        mod override_host {
+            use super::*;
+            $crate::common_scenarios!($driver, OverrideHost);
+            $crate::scenario_tests! { $driver, OverrideHost; the_authority_is_left_alone, }
+        }
+    };
+}
+
+/// The same for the mode that goes with no store which others can write to.
+#[macro_export]
+macro_rules! each_scenario_of_original_dst {
+    ($driver:path) => {
+        mod original_dst {
+            use super::*;
+            $crate::common_scenarios!($driver, OriginalDst);
+            $crate::scenario_tests! { $driver, OriginalDst; the_authority_is_left_alone, }
+        }
+    };
+}
+
+/// The scenarios that every mode of steering must pass.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! common_scenarios {
+    ($driver:path, $mode:ident) => {
+        $crate::scenario_tests! { $driver, $mode;
             a_session_stays_on_the_pod_that_opened_it,
             new_sessions_are_spread_over_all_pods,
-            a_pod_sees_its_own_name_and_the_one_that_was_asked_for,
             an_unknown_session_is_answered_404,
             an_ended_session_is_answered_404,
             a_session_that_its_pod_lost_is_answered_404_and_forgotten,
             an_initialize_with_a_session_id_is_treated_by_its_id,
             a_stream_and_its_resumption_reach_the_pod_of_the_session,
-            one_replica_is_no_special_case,
-            a_drained_pod_gets_no_new_session,
-            a_dynamic_host_leaves_the_authority_alone,
             a_bad_session_id_is_answered_400_and_goes_nowhere,
             steering_headers_of_a_client_are_removed,
             a_request_of_2026_07_28_arrives_as_it_was_sent,
@@ -58,7 +106,7 @@ macro_rules! each_scenario {
 #[macro_export]
 macro_rules! each_timed_scenario {
     ($driver:path) => {
-        $crate::scenario_tests! { $driver;
+        $crate::scenario_tests! { $driver, Authority;
             an_idle_session_expires,
             a_session_in_use_lives_to_its_greatest_age,
             an_open_stream_keeps_its_session,
@@ -72,12 +120,15 @@ macro_rules! each_timed_scenario {
 macro_rules! each_model_scenario {
     ($engine:ty) => {
         mod shared_data {
+            use super::*;
             use $crate::model::Model;
             $crate::each_scenario!(Model::<$engine>::new);
+            $crate::each_scenario_of_original_dst!(Model::<$engine>::new);
             $crate::each_timed_scenario!(Model::<$engine>::new);
         }
 
         mod webdis {
+            use super::*;
             use $crate::driver::Scene;
             use $crate::mini_redis::Front;
             use $crate::model::Model;
@@ -89,6 +140,7 @@ macro_rules! each_model_scenario {
         }
 
         mod upstash {
+            use super::*;
             use $crate::driver::Scene;
             use $crate::mini_redis::Front;
             use $crate::model::Model;
@@ -104,11 +156,12 @@ macro_rules! each_model_scenario {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! scenario_tests {
-    ($driver:path; $($name:ident,)*) => { $(
+    ($driver:path, $mode:ident; $($name:ident,)*) => { $(
         #[test]
         fn $name() {
             let scenario = $crate::scenarios::$name;
-            scenario(|scene| $driver(scene));
+            let mode = $crate::mode::Mode::$mode;
+            scenario(|scene| $driver($crate::driver::Scene { mode, ..scene }));
         }
     )* };
 }

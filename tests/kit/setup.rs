@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+use crate::STATEFUL_SET;
 use crate::bootstrap::{self, Bootstrap};
 use crate::client::{Ask, Got};
 use crate::dns::{Dns, any_port, pod_ip};
@@ -14,8 +15,10 @@ use crate::driver::{Driver, Scene};
 use crate::envoy::Envoy;
 use crate::link::Link;
 use crate::mini_redis::Front;
+use crate::mode::Mode;
 use crate::pods::{App, Pods};
 use crate::redis::{Redis, Upstash, Webdis};
+use crate::tls::Tls;
 use crate::wait::until;
 
 /// Three pods behind an Envoy.
@@ -42,7 +45,7 @@ impl Setup {
         ready: &[usize],
         change: impl FnOnce(Bootstrap) -> Bootstrap,
     ) -> Result<Self> {
-        let pods = Pods::start(3, None, app)?;
+        let pods = Pods::start_with(3, None, app, tls_of(example)?)?;
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
         dns.set(&ips.into_iter().map(Some).collect::<Vec<_>>(), ready).await?;
@@ -85,7 +88,12 @@ pub enum RedisFront {
 
 impl SharedSetup {
     pub async fn start(front: Front, app: App) -> Result<Self> {
-        let pods = Pods::start(3, None, app)?;
+        Self::start_for("redis.yaml", front, app).await
+    }
+
+    /// The same with pods for another example.
+    pub async fn start_for(example: &str, front: Front, app: App) -> Result<Self> {
+        let pods = Pods::start_with(3, None, app, tls_of(example)?)?;
         let ips: Vec<_> = (0..3).map(pod_ip).collect();
         let dns = Dns::start(any_port(), &ips).await?;
         let redis = Redis::start().await?;
@@ -132,17 +140,27 @@ impl SharedSetup {
 
 /// An example that listens on free ports, and finds these pods by this DNS.
 pub fn on_free_ports(example: &str, pods: &Pods, dns: &Dns) -> Result<Bootstrap> {
-    Ok(Bootstrap::example(example)?
+    let example = Bootstrap::example(example)?
         .port(bootstrap::LISTENER, 0)
         .port(bootstrap::ADMIN, 0)
         .port(bootstrap::DNS, dns.address.port())
-        .port(bootstrap::POD, pods.port))
+        .port(bootstrap::POD, pods.port);
+    Ok(match pods.tls() {
+        Some(tls) => example.trusting(&tls.authority()),
+        None => example,
+    })
+}
+
+/// What pods need for an example that speaks TLS to them.
+pub fn tls_of(example: &str) -> Result<Option<Tls>> {
+    Bootstrap::example(example)?.has_tls().then(Tls::new).transpose()
 }
 
 /// A [`Driver`] of a real Envoy.
 pub struct RealEnvoy {
     envoy: Envoy,
     pods: Pods,
+    mode: Mode,
     http: reqwest::Client,
     requests: usize,
     runtime: Runtime,
@@ -154,9 +172,9 @@ impl RealEnvoy {
     pub fn start(scene: Scene) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let change = |example: Bootstrap| example.plugin(scene.configure);
-        let setup = runtime.block_on(Setup::start(example_of(scene), scene.pods, change));
+        let setup = runtime.block_on(Setup::start(scene.mode.example(), scene.pods, change));
         let Setup { envoy, dns, pods } = setup.expect("the set-up starts");
-        Self::with(envoy, pods, runtime, dns)
+        Self::with(scene.mode, envoy, pods, runtime, dns)
     }
 
     /// The same with pins in a Redis.
@@ -164,22 +182,22 @@ impl RealEnvoy {
         let runtime = Runtime::new().expect("a runtime");
         let (setup, envoy) = runtime
             .block_on(async {
-                let setup = SharedSetup::start(front, scene.pods).await?;
+                let setup = SharedSetup::start_for(scene.mode.example(), front, scene.pods).await?;
                 // The filter and the cluster of the Redis, in the example that steers as wanted.
                 let redis = setup.bootstrap()?;
-                let mut example = on_free_ports(example_of(scene), &setup.pods, &setup.dns)?;
+                let mut example = on_free_ports(scene.mode.example(), &setup.pods, &setup.dns)?;
                 example.take_store(redis);
                 let envoy = Envoy::start(&example.plugin(scene.configure)).await?;
                 anyhow::Ok((setup, envoy))
             })
             .expect("the set-up starts");
         let SharedSetup { pods, dns, redis, front, link } = setup;
-        Self::with(envoy, pods, runtime, (dns, redis, front, link))
+        Self::with(scene.mode, envoy, pods, runtime, (dns, redis, front, link))
     }
 
-    fn with(envoy: Envoy, pods: Pods, runtime: Runtime, others: impl Any) -> Self {
+    fn with(mode: Mode, envoy: Envoy, pods: Pods, runtime: Runtime, others: impl Any) -> Self {
         let http = reqwest::Client::new();
-        Self { envoy, pods, http, requests: 0, runtime, _others: Box::new(others) }
+        Self { envoy, pods, mode, http, requests: 0, runtime, _others: Box::new(others) }
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Got> {
@@ -188,6 +206,7 @@ impl RealEnvoy {
         let ask = ask.header("host", "mcp.example");
         let response = ask.send(&self.http, &self.envoy.url("")).await?;
         let (status, headers) = (response.status(), response.headers().clone());
+        assert!(!headers.contains_key("x-podpin-endpoint"), "clients need not know where pods are");
         let body = match is_get && status.is_success() {
             true => Vec::new(),
             false => response.bytes().await?.to_vec(),
@@ -195,15 +214,6 @@ impl RealEnvoy {
         // Beside it a pod may see a request of the filter's own.
         let pod = self.pods.take_seen().into_iter().rfind(|(_, seen)| seen.method == method);
         Ok(Got { status, headers, body, pod })
-    }
-}
-
-fn example_of(scene: Scene) -> &'static str {
-    let mut plugin = json!({"workload": {}});
-    (scene.configure)(&mut plugin);
-    match plugin["steer"].as_str() {
-        Some("dynamic_host") => "dynamic-host.yaml",
-        _ => "envoy.yaml",
     }
 }
 
@@ -233,5 +243,12 @@ impl Driver for RealEnvoy {
             word.unwrap_or_else(|| panic!("no {key} in {line:?}")).to_owned()
         };
         (word("decision="), word("pod="))
+    }
+
+    fn place(&self, ordinal: usize) -> String {
+        match self.mode.is_by_name() {
+            true => format!("{STATEFUL_SET}-{ordinal}"),
+            false => format!("{}:{}", pod_ip(ordinal), self.pods.port),
+        }
     }
 }

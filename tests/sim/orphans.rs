@@ -19,7 +19,7 @@ fn is_delete(callout: &Callout, pod: &str, id: &str) {
     assert_eq!((callout.cluster.as_str(), callout.method), (PODS, "DELETE"));
     assert_eq!(callout.path, "/mcp?x=1");
     assert!(callout.authority.starts_with(&format!("{pod}.")), "{}", callout.authority);
-    assert_eq!(callout.headers, [("mcp-session-id", Secret(id.to_owned()))]);
+    assert_eq!(callout.headers, [("mcp-session-id".to_owned(), Secret(id.to_owned()))]);
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Remote {
             }
             (Stage::Compare, reply) => match self.read(host, &opened.key, reply, now) {
                 Found::Pin(other) if !self.gives_way(&other, &opened.pin, now) => Binding::Taken,
-                Found::Pin(_) | Found::Ended(_) => {
+                Found::Pin(_) | Found::Ended(_) | Found::OtherMode => {
                     let replace = self.commands.set(&opened.key, &opened.pin, Over::Another, now);
                     if self.send(host, Purpose::Bind(opened, Stage::Replace), &replace, now) {
                         return None;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::record::Record;
-use crate::pods::StatefulSet;
+use crate::pods::Places;
 use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
 
 /// Writes commands for the pins of one workload.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) key_prefix: String,
-    pub(super) set: StatefulSet,
+    pub(super) places: Places,
     pub(super) lifetime: Lifetime,
 }
 
@@ -99,7 +99,7 @@ impl Commands {
             Over::Nothing => "NX",
             Over::Another => "XX",
         };
-        let (value, time_to_live) = (record.encode(&self.set), seconds(time_to_live));
+        let (value, time_to_live) = (record.encode(&self.places), seconds(time_to_live));
         vec!["SET".into(), self.name(key), value, "EX".into(), time_to_live, over.into()]
     }
 

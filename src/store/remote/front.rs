@@ -109,9 +109,10 @@ impl Front {
         may
     }
 
-    fn headers(&self) -> Vec<(&'static str, Secret)> {
-        let authorization = self.redis.authorization.clone();
+    fn headers(&self) -> Vec<(String, Secret)> {
         let json = ("content-type", Secret("application/json".to_owned()));
-        [json].into_iter().chain(authorization.map(|value| ("authorization", value))).collect()
+        let authorization = self.redis.authorization.clone();
+        let all = [json].into_iter().chain(authorization.map(|value| ("authorization", value)));
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

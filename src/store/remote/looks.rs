@@ -131,7 +131,7 @@ impl Remote {
                 }
                 Lookup::Unknown
             }
-            Found::Nothing | Found::Untrusted => {
+            Found::Nothing | Found::Untrusted | Found::OtherMode => {
                 self.state.lock().looks.absent.add(key, now);
                 Lookup::Unknown
             }

@@ -31,7 +31,7 @@ use super::outcome::{Binding, Lookup};
 use super::settings::RedisConfig;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
-use crate::pods::StatefulSet;
+use crate::pods::Places;
 use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
 
 pub(super) use binds::Opened;
@@ -80,6 +80,8 @@ enum Found {
     Nothing,
     /// Something that is not trusted.
     Untrusted,
+    /// A pin that is of no use to this mode of steering.
+    OtherMode,
     /// Something that only newer releases understand.
     Newer,
     /// It cannot say.
@@ -101,11 +103,11 @@ pub(super) enum Outcome {
 // === impl Remote ===
 
 impl Remote {
-    pub(super) fn new(redis: RedisConfig, set: StatefulSet, lifetime: Lifetime) -> Self {
+    pub(super) fn new(redis: RedisConfig, places: Places, lifetime: Lifetime) -> Self {
         let key_prefix = redis.key_prefix.clone();
         Self {
             front: Front::new(redis),
-            commands: Commands { key_prefix, set, lifetime },
+            commands: Commands { key_prefix, places, lifetime },
             state: Lock::default(),
         }
     }
@@ -163,9 +165,10 @@ impl Remote {
             Ok(Reply::Nil) => return Found::Nothing,
             Ok(Reply::Number(_)) | Err(_) => return Found::Failed,
         };
-        match Record::decode(&text, &self.commands.set) {
+        match Record::decode(&text, &self.commands.places) {
             Ok(Record::Pin(pin)) => Found::Pin(pin),
             Ok(Record::Ended(at)) => Found::Ended(at),
+            Err(Unread::OtherMode) => Found::OtherMode,
             Err(unread) => {
                 let fault = format!("the stored value of session {key} {unread}");
                 if unread == Unread::Newer {

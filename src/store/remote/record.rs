@@ -19,8 +19,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::pods::StatefulSet;
-use crate::session::{Pin, Place, Timestamp};
+use crate::pods::{Ordinal, Place, Places};
+use crate::session::{Pin, Timestamp};
 
 /// The newest version that is understood here.
 const NEWEST: u64 = 2;
@@ -28,7 +28,7 @@ const NEWEST: u64 = 2;
 /// What is written down of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Record {
-    /// It lives there. Whether an endpoint belongs to the workload is for others to say.
+    /// It lives there.
     Pin(Pin),
     /// It ended then.
     Ended(Timestamp),
@@ -37,14 +37,14 @@ pub(super) enum Record {
 // === impl Record ===
 
 impl Record {
-    /// Writes it; hosts are pods of `set`.
-    pub(super) fn encode(&self, set: &StatefulSet) -> String {
+    /// Writes it. The place of a pin is one of `places`.
+    pub(super) fn encode(&self, places: &Places) -> String {
         let Pin { place, incarnation, bound_at, used_at } = match self {
             Self::Ended(at) => return format!(r#"{{"v":1,"ended":{}}}"#, at.0),
             Self::Pin(pin) => pin,
         };
         let (version, kind, place) = match place {
-            Place::Pod(pod) => (1, "host", set.host(*pod)),
+            Place::Pod(pod) => (1, "host", host(places, *pod)),
             Place::Endpoint(endpoint) => (2, "endpoint", endpoint.to_string()),
         };
         json!({
@@ -57,8 +57,8 @@ impl Record {
         .to_string()
     }
 
-    /// Reads one. What others may have written is not trusted: a host must be a pod of `set`.
-    pub(super) fn decode(text: &str, set: &StatefulSet) -> Result<Self, Unread> {
+    /// Reads one. What others may have written is not trusted: it must name one of `places`.
+    pub(super) fn decode(text: &str, places: &Places) -> Result<Self, Unread> {
         let value: Value = serde_json::from_str(text).map_err(|_| Unread::Broken)?;
         let text = |key| value.get(key).and_then(Value::as_str).ok_or(Unread::Broken);
         let number = |key| value.get(key).and_then(Value::as_u64).ok_or(Unread::Broken);
@@ -66,11 +66,22 @@ impl Record {
             1 if value.get("host").is_none() => {
                 return Ok(Self::Ended(Timestamp(number("ended")?)));
             }
-            1 => Place::Pod(set.pod_of(text("host")?).ok_or(Unread::Host)?),
-            2 => Place::Endpoint(text("endpoint")?.parse().map_err(|_| Unread::Broken)?),
+            1 => {
+                let host = text("host")?;
+                let Places::Pods(set) = places else { return Err(Unread::OtherMode) };
+                Place::Pod(set.pod_of(host).ok_or(Unread::Outside)?)
+            }
+            2 => {
+                let endpoint = text("endpoint")?.parse().map_err(|_| Unread::Broken)?;
+                let Places::Endpoints(_) = places else { return Err(Unread::OtherMode) };
+                Place::Endpoint(endpoint)
+            }
             version if version > NEWEST => return Err(Unread::Newer),
             _ => return Err(Unread::Broken),
         };
+        if !places.include(place) {
+            return Err(Unread::Outside);
+        }
         let incarnation = match value.get("address") {
             None | Some(Value::Null) => None,
             Some(_) => Some(text("address")?.parse().map_err(|_| Unread::Broken)?),
@@ -80,13 +91,23 @@ impl Record {
     }
 }
 
+/// How a pod is written. Without names for pods there is no pin on one.
+fn host(places: &Places, pod: Ordinal) -> String {
+    match places {
+        Places::Pods(set) => set.host(pod),
+        Places::Endpoints(_) => String::new(),
+    }
+}
+
 /// Why a stored value is not used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unread {
     /// It is no such object.
     Broken,
-    /// Its host is not a pod of the workload.
-    Host,
+    /// Its place is none of the workload.
+    Outside,
+    /// It is of a mode of steering that is not the one configured here.
+    OtherMode,
     /// It is of a version that only newer releases know, so it may well be a live session.
     Newer,
 }
@@ -95,7 +116,8 @@ impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Broken => "is not a pin",
-            Self::Host => "names a host outside of the workload",
+            Self::Outside => "names a place outside of the workload",
+            Self::OtherMode => "is of another mode of steering",
             Self::Newer => "is of a version that is not known here",
         })
     }
@@ -104,12 +126,12 @@ impl fmt::Display for Unread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pods::{MAX_REPLICAS, Ordinal};
+    use crate::pods::{Addresses, MAX_REPLICAS, StatefulSet};
     use proptest::prelude::*;
     use std::net::{IpAddr, SocketAddr};
 
-    fn workload() -> StatefulSet {
-        StatefulSet {
+    fn workload() -> Places {
+        Places::Pods(StatefulSet {
             name: "myserver".into(),
             service: "headless".into(),
             namespace: "default".into(),
@@ -117,7 +139,16 @@ mod tests {
             port: 8080,
             replicas: 3,
             first_ordinal: 0,
-        }
+        })
+    }
+
+    fn anywhere() -> Places {
+        Places::Endpoints(None)
+    }
+
+    /// The places that a record of this pin is read for.
+    fn places_of(place: Place) -> Places {
+        if matches!(place, Place::Pod(_)) { workload() } else { anywhere() }
     }
 
     fn pin(place: Place) -> Pin {
@@ -141,17 +172,18 @@ mod tests {
             "v": 2, "endpoint": "10.0.0.2:8080",
             "address": "10.0.0.1:8080", "bound_at": 5, "used_at": 7,
         });
-        for (record, wanted) in [
-            (Record::Pin(pin(Place::Pod(Ordinal(1)))), pod_record()),
-            (Record::Pin(pin(Place::Endpoint(endpoint))), endpoint_record),
-            (Record::Ended(Timestamp(9)), json!({"v": 1, "ended": 9})),
+        for (record, places, wanted) in [
+            (Record::Pin(pin(Place::Pod(Ordinal(1)))), workload(), pod_record()),
+            (Record::Pin(pin(Place::Endpoint(endpoint))), anywhere(), endpoint_record),
+            (Record::Ended(Timestamp(9)), workload(), json!({"v": 1, "ended": 9})),
+            (Record::Ended(Timestamp(9)), anywhere(), json!({"v": 1, "ended": 9})),
         ] {
-            let text = record.encode(&workload());
+            let text = record.encode(&places);
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), wanted);
             let mut extended = wanted.clone();
             extended["colour"] = json!("blue");
             for text in [wanted.to_string(), extended.to_string()] {
-                assert_eq!(Record::decode(&text, &workload()), Ok(record), "{text}");
+                assert_eq!(Record::decode(&text, &places), Ok(record), "{text}");
             }
         }
     }
@@ -165,8 +197,8 @@ mod tests {
             ("v", json!(2), Unread::Broken),
             ("v", json!("1"), Unread::Broken),
             ("v", Value::Null, Unread::Broken),
-            ("host", json!("169.254.169.254"), Unread::Host),
-            ("host", json!("other-1.headless.default.svc.cluster.local"), Unread::Host),
+            ("host", json!("169.254.169.254"), Unread::Outside),
+            ("host", json!("other-1.headless.default.svc.cluster.local"), Unread::Outside),
             ("host", json!(["myserver-1.headless.default.svc.cluster.local"]), Unread::Broken),
             ("address", json!("metadata.internal:80"), Unread::Broken),
             ("bound_at", json!(-1), Unread::Broken),
@@ -178,6 +210,33 @@ mod tests {
         }
         for text in ["", "{", "null", "[]", "\u{0}", "{\"v\":1}", "{\"v\":1,\"ended\":\"x\"}"] {
             assert_eq!(Record::decode(text, &workload()), Err(Unread::Broken), "{text:?}");
+        }
+    }
+
+    /// The limits are the configuration's, whatever a Redis says.
+    #[test]
+    fn an_endpoint_outside_of_the_workload_is_not_trusted() {
+        let within = Places::Endpoints(Some(Addresses {
+            ranges: vec!["10.0.0.0/16".parse().unwrap()],
+            port: 8080,
+        }));
+        for (endpoint, wanted) in [
+            (json!("10.0.9.9:8080"), None),
+            (json!("10.0.9.9:22"), Some(Unread::Outside)),
+            (json!("169.254.169.254:8080"), Some(Unread::Outside)),
+            (json!("[::ffff:10.0.9.9]:8080"), Some(Unread::Outside)),
+            (json!("10.0.9.9"), Some(Unread::Broken)),
+            (json!("metadata.internal:8080"), Some(Unread::Broken)),
+            (json!("10.0.9.9:8080,169.254.169.254:80"), Some(Unread::Broken)),
+            (json!(["10.0.9.9:8080"]), Some(Unread::Broken)),
+        ] {
+            let record = json!({"v": 2, "endpoint": endpoint, "bound_at": 5, "used_at": 7});
+            let read = Record::decode(&record.to_string(), &within);
+            assert_eq!(read.err(), wanted, "{record}");
+        }
+        let endpoint = json!({"v": 2, "endpoint": "10.0.9.9:8080", "bound_at": 5, "used_at": 7});
+        for (record, places) in [(pod_record(), within), (endpoint, workload())] {
+            assert_eq!(Record::decode(&record.to_string(), &places), Err(Unread::OtherMode));
         }
     }
 
@@ -198,13 +257,15 @@ mod tests {
                 used_at: Timestamp(used_at),
             };
             for record in [Record::Pin(pin), Record::Ended(Timestamp(used_at))] {
-                prop_assert_eq!(Record::decode(&record.encode(&workload()), &workload()), Ok(record));
+                let places = places_of(pin.place);
+                prop_assert_eq!(Record::decode(&record.encode(&places), &places), Ok(record));
             }
         }
 
         #[test]
         fn any_text_is_read_without_a_panic(text: String) {
             let _ = Record::decode(&text, &workload());
+            let _ = Record::decode(&text, &anywhere());
         }
     }
 }

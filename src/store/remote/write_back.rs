@@ -119,7 +119,7 @@ impl WriteBack {
 mod tests {
     use super::*;
     use crate::pods::Ordinal;
-    use crate::session::Place;
+    use crate::pods::Place;
 
     const NOW: Timestamp = Timestamp(1_000_000);
     const KEEP: Write = Write::Keep(None, NOW);

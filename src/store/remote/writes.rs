@@ -111,7 +111,11 @@ impl Remote {
                 Found::Nothing => Next::Go(Write::Bury { pin, over: Over::Nothing, again }),
                 Found::Failed => Next::Failed,
                 // It was told already, or the id is another session's.
-                Found::Pin(_) | Found::Ended(_) | Found::Untrusted | Found::Newer => Next::Done,
+                Found::Pin(_)
+                | Found::Ended(_)
+                | Found::Untrusted
+                | Found::OtherMode
+                | Found::Newer => Next::Done,
             },
             Write::Restore(..) | Write::Bury { .. } => match (write, reply) {
                 // The record came or went since it was read.
@@ -164,7 +168,7 @@ impl Remote {
         let is_believed = |pin: &Pin| believed.is_some_and(|believed| is_same(pin, &believed));
         let next = match found {
             Found::Failed => return Next::Failed,
-            Found::Untrusted | Found::Newer => return Next::Done,
+            Found::Untrusted | Found::OtherMode | Found::Newer => return Next::Done,
             Found::Nothing => {
                 outcomes.extend(believed.map(|pin| Outcome::Missed(key, pin)));
                 return Next::Done;

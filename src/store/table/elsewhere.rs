@@ -11,7 +11,8 @@
 //! layouts only: their copies are refreshed whenever the present one is.
 
 use crate::host::SharedData;
-use crate::session::{Pin, Place, SessionKey, Timestamp};
+use crate::pods::Place;
+use crate::session::{Pin, SessionKey, Timestamp};
 
 use super::entry::Format;
 use super::insert::Manner;

@@ -6,8 +6,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::pods::Ordinal;
-use crate::session::{Pin, Place, SessionKey, Timestamp};
+use crate::pods::{Ordinal, Place};
+use crate::session::{Pin, SessionKey, Timestamp};
 
 use super::entry::Entry;
 

@@ -141,11 +141,18 @@ impl Table {
         }
     }
 
-    /// Whether a session lives here. That is no use of it.
-    pub(super) fn holds(&self, data: &dyn SharedData, key: &SessionKey, now: Timestamp) -> bool {
+    /// The pin of a session that lives in the present layout. That is no use of it.
+    pub(super) fn held(
+        &self,
+        data: &dyn SharedData,
+        key: &SessionKey,
+        now: Timestamp,
+    ) -> Option<Pin> {
         match self.locate(data, self.layout, key) {
-            Located::Here(spot) => self.lifetime.covers(&spot.entry.pin, now),
-            _ => false,
+            Located::Here(spot) => {
+                Some(spot.entry.pin).filter(|pin| self.lifetime.covers(pin, now))
+            }
+            _ => None,
         }
     }
 

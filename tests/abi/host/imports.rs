@@ -105,9 +105,9 @@ unsafe extern "C" fn proxy_http_call(
         },
         path: header(":path").expect("Envoy wants a path"),
         authority: header(":authority").expect("Envoy wants an authority"),
-        headers: ["content-type", "authorization", "mcp-session-id"]
+        headers: ["content-type", "authorization", "mcp-session-id", "x-podpin-endpoint"]
             .into_iter()
-            .filter_map(|name| Some((name, Secret(header(name)?))))
+            .filter_map(|name| Some((name.to_owned(), Secret(header(name)?))))
             .collect(),
         body: unsafe { bytes(body, body_size) }.to_vec(),
         timeout: Duration::from_millis(timeout.into()),

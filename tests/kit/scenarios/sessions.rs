@@ -18,7 +18,7 @@ pub fn a_session_stays_on_the_pod_that_opened_it<D: Driver>(driver: impl FnOnce(
         }
     }
     let noted = driver.noted();
-    assert_eq!(noted, ("steered".into(), format!("{STATEFUL_SET}-{}", sessions[5].ordinal)));
+    assert_eq!(noted, ("steered".into(), driver.place(sessions[5].ordinal)));
     assert_eq!(driver.counter("bound"), 6);
     assert_eq!(driver.counter("steered"), 6 + 60);
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pods::Ordinal;
-use crate::session::Place;
+use crate::pods::Place;
 
 fn address() -> impl Strategy<Value = SocketAddr> {
     (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)

@@ -224,7 +224,7 @@ fn a_newer_bucket_is_a_failure_and_is_never_written() {
             let put = table.bind(data, key(number), pin(1, seconds(0)), seconds(0));
             assert_eq!(put, Put::Failed, "{about}");
             table.unbind(data, &key(number));
-            assert!(!table.holds(data, &key(number), seconds(0)));
+            assert_eq!(table.held(data, &key(number), seconds(0)), None);
         }
         assert_eq!(*proxy.data.lock().unwrap(), before, "{about}");
         assert_eq!(table.take_left(), []);

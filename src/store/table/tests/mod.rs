@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::host::{Overtaken, SharedMap, Version};
 use crate::pods::Ordinal;
-use crate::session::Place;
+use crate::pods::Place;
 
 const LIFETIME: Lifetime =
     Lifetime { idle_timeout: Duration::from_secs(100), max_age: Duration::from_secs(1000) };

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 
-use crate::pods::Ordinal;
-use crate::session::{Pin, Place, SessionKey, Timestamp};
+use crate::pods::{Ordinal, Place};
+use crate::session::{Pin, SessionKey, Timestamp};
 
 pub(super) const ENTRIES: usize = 8;
 
