@@ -10,13 +10,14 @@ use crate::config::Config;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::in_use::InUse;
 use crate::lock::Lock;
-use crate::pods::{Ledger, Place};
+use crate::pods::Place;
 use crate::session::{SessionKey, Timestamp};
+use crate::steer::Ledger;
 use crate::store::{Store, Wake};
 use crate::telemetry::{Decision, Metric, Throttle};
 
-/// Requests that go astray are told to the log at most so often.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// What goes wrong again and again is told to the log at most so often.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// One configuration at work.
 #[derive(Debug)]
@@ -25,7 +26,14 @@ pub struct Worker {
     pub(crate) store: Store,
     in_use: Lock<InUse>,
     seen: Lock<Ledger>,
-    complaints: Lock<Throttle>,
+    warned: Lock<Warned>,
+}
+
+/// When the log was warned of what goes wrong again and again.
+#[derive(Debug, Default)]
+struct Warned {
+    strayed: Throttle,
+    outside: Throttle,
 }
 
 // === impl Worker ===
@@ -34,12 +42,12 @@ impl Worker {
     /// Begins to serve a workload.
     pub fn start(config: Config, host: &mut impl Host) -> Arc<Self> {
         for key in &config.without_effect {
-            warn!("{key} has no effect in this version");
+            warn!("{key} has no effect here");
         }
         let places = config.steering.places();
         let store = Store::open(&config.store, &config.scope, config.lifetime, places, host);
         let in_use = Lock::new(InUse::new(host.now()));
-        Arc::new(Self { config, store, in_use, seen: Lock::default(), complaints: Lock::default() })
+        Arc::new(Self { config, store, in_use, seen: Lock::default(), warned: Lock::default() })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -85,27 +93,31 @@ impl Worker {
         let contradiction = self.seen.lock().saw(pod, address, now);
         let Some(contradiction) = contradiction else { return };
         host.count(Metric::Decided(Decision::Strayed));
-        if self.complaints.lock().admits(now, COMPLAIN_EVERY) {
+        if self.warned.lock().strayed.admits(now, WARN_EVERY) {
             let steering = &self.config.steering;
             let (pod, advice) = (steering.name(place), steering.advice());
             warn!("requests stray: {contradiction}, {pod} and {address} among them; {advice}");
         }
     }
 
-    /// Tells the log, now and then, of requests that did not go where their sessions live.
-    pub(crate) fn complain(&self, decision: Decision, place: Option<Place>, now: Timestamp) {
-        if !self.complaints.lock().admits(now, COMPLAIN_EVERY) {
-            return;
+    /// Warns, now and then, of a request that another endpoint has answered than that of its session.
+    pub(crate) fn warn_of_strayed(&self, place: Option<Place>, now: Timestamp) {
+        if self.warned.lock().strayed.admits(now, WARN_EVERY) {
+            let steering = &self.config.steering;
+            let place = place.map(|place| steering.name(place)).unwrap_or_default();
+            let advice = steering.advice();
+            warn!("requests stray: another endpoint answered than {place}; {advice}");
         }
-        let steering = &self.config.steering;
-        let place = place.map_or("an unknown address".to_owned(), |place| steering.name(place));
-        match decision {
-            Decision::Outside => {
-                warn!("a session was opened at {place}, which is outside of workload.addresses");
-            }
-            _ => {
-                let advice = steering.advice();
-                warn!("requests stray: another endpoint answered than {place}; {advice}");
+    }
+
+    /// Warns, now and then, of a session that was opened where none can live.
+    pub(crate) fn warn_of_outside(&self, place: Option<Place>, now: Timestamp) {
+        if self.warned.lock().outside.admits(now, WARN_EVERY) {
+            match place.map(|place| self.config.steering.name(place)) {
+                Some(place) => {
+                    warn!("a session was opened at {place}, outside of workload.addresses");
+                }
+                None => warn!("a session was opened at an address that the proxy does not tell"),
             }
         }
     }

@@ -53,7 +53,7 @@ pub struct Config {
     pub policy: Policy,
     /// Keys that were given and are checked, but that nothing acts on: in this mode of steering, or
     /// yet.
-    pub without_effect: Vec<&'static str>,
+    pub without_effect: Vec<String>,
 }
 
 impl Config {
@@ -101,7 +101,7 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     }
     // Some servers redirect one to the other.
     let paths = read_paths(&mut root, "paths", &["/mcp", "/mcp/"]);
-    without_effect.extend(root.has("sse_paths").then_some("sse_paths"));
+    without_effect.extend(root.has("sse_paths").then(|| "sse_paths".to_owned()));
     read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
     let on_unreachable = root.choice(
         "on_unreachable",
@@ -111,8 +111,13 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
 
     // A value that was wrong is a mistake already, so a default in its place does no harm.
     let pods = workload.set.zip(placement).map(|(set, placement)| Pods { set, placement });
+    let mut scope = Scope::new(scope?);
+    if mode == Some(Mode::OriginalDst) {
+        // Those of `endpoint` may have come from a Redis.
+        scope = scope.apart("original_dst");
+    }
     Some(Config {
-        scope: Scope::new(scope?),
+        scope,
         steering: match mode? {
             Mode::Authority => Steering::Authority(pods?),
             Mode::DynamicHost => Steering::DynamicHost(pods?),
@@ -128,12 +133,8 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
 }
 
 /// Where the proxy picks the pods of new sessions.
-fn check_no_placement(
-    mut section: Section<'_>,
-    mode: &Mode,
-    without_effect: &mut Vec<&'static str>,
-) {
-    without_effect.extend(section.has("policy").then_some("placement.policy"));
+fn check_no_placement(mut section: Section<'_>, mode: &Mode, without_effect: &mut Vec<String>) {
+    without_effect.extend(section.has("policy").then(|| "placement.policy".to_owned()));
     section.choice("policy", &[("random", ())]);
     let is_ordinal = |item: &Value| whole(item).ok_or("is not an ordinal");
     if section.list("drain", is_ordinal).is_some_and(|drain| !drain.is_empty()) {

@@ -21,7 +21,7 @@ pub(super) struct Workload {
     /// The addresses, if the mode of steering takes any and they are right.
     pub(super) addresses: Option<Addresses>,
     /// Keys that the mode of steering makes nothing of.
-    pub(super) without_effect: Vec<&'static str>,
+    pub(super) without_effect: Vec<String>,
 }
 
 /// Reads what `mode` needs. If that is not known for a mistake, nothing is missed.
@@ -36,14 +36,14 @@ pub(super) fn read(mut section: Section<'_>, mode: Option<&Mode>) -> Workload {
         Some(Mode::Endpoint(_)) if section.has("addresses") => &["port"],
         _ => &[],
     });
-    let unused: &[(&str, &str)] = match mode {
+    let unused: &[&str] = match mode {
         None => &[],
-        Some(_) if is_by_name => &[("addresses", "workload.addresses")],
-        Some(_) if section.has("addresses") => NAMES,
-        Some(_) => NAMES_AND_PORT,
+        Some(_) if is_by_name => &["addresses"],
+        Some(_) if section.has("addresses") => &NAMES,
+        Some(_) => &["service", "replicas", "cluster_domain", "first_ordinal", "port"],
     };
-    let without_effect = unused.iter().filter(|(key, _)| section.has(key));
-    let without_effect = without_effect.map(|(_, path)| *path).collect();
+    let without_effect = unused.iter().filter(|key| section.has(key));
+    let without_effect = without_effect.map(|key| format!("workload.{key}")).collect();
 
     let name = section.text("stateful_set", is_label);
     let service = section.text("service", is_label);
@@ -80,20 +80,8 @@ pub(super) fn read(mut section: Section<'_>, mode: Option<&Mode>) -> Workload {
     Workload { scope, set, addresses, without_effect }
 }
 
-const NAMES: &[(&str, &str)] = &[
-    ("service", "workload.service"),
-    ("replicas", "workload.replicas"),
-    ("cluster_domain", "workload.cluster_domain"),
-    ("first_ordinal", "workload.first_ordinal"),
-];
-
-const NAMES_AND_PORT: &[(&str, &str)] = &[
-    ("service", "workload.service"),
-    ("replicas", "workload.replicas"),
-    ("cluster_domain", "workload.cluster_domain"),
-    ("first_ordinal", "workload.first_ordinal"),
-    ("port", "workload.port"),
-];
+/// What, beside the StatefulSet and its namespace, only pods with names have.
+const NAMES: [&str; 4] = ["service", "replicas", "cluster_domain", "first_ordinal"];
 
 fn read_ranges(section: &mut Section<'_>) -> Option<Vec<IpNet>> {
     if section.is_empty_list("addresses") {

@@ -281,18 +281,16 @@ impl Exchange {
         response: ResponseHead,
         policy: &Policy,
     ) -> (Self, Verdict) {
-        let unbind = Effect::Unbind(key, Some(pin));
         if response.source == Source::Proxy(Cause::Unreachable) {
-            let (reply, decision) = match (response.status, policy.on_unreachable) {
-                // Only an endpoint that has left its cluster is answered so (Envoy,
-                // status_on_strict_destination_not_found).
-                (404, _) => (Reply::session_not_found(), Decision::Lost),
-                (_, OnUnreachable::NotFound) => (Reply::session_not_found(), Decision::Unreachable),
-                (_, OnUnreachable::Unavailable) => (Reply::unavailable(), Decision::Unreachable),
+            // An endpoint that has left its cluster is answered 404 (Envoy,
+            // status_on_strict_destination_not_found). It may have been away for a moment only.
+            let is_gone = matches!(pin.place, Place::Endpoint(_)) && response.status == 404;
+            let reply = match policy.on_unreachable {
+                OnUnreachable::Unavailable if !is_gone => Reply::unavailable(),
+                OnUnreachable::NotFound | OnUnreachable::Unavailable => Reply::session_not_found(),
             };
-            let (state, mut verdict) = Self::replaced(response, reply);
-            verdict.effects.extend((decision == Decision::Lost).then_some(unbind));
-            return (state, verdict.about(key, decision));
+            let (state, verdict) = Self::replaced(response, reply);
+            return (state, verdict.about(key, Decision::Unreachable));
         }
         if response.strayed_from(pin.place) {
             let (state, verdict) = match response.is_clients_fault() {
@@ -301,6 +299,7 @@ impl Exchange {
             };
             return (state, verdict.about(key, Decision::Strayed));
         }
+        let unbind = Effect::Unbind(key, Some(pin));
         let verdict = match (method, response.status) {
             // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
             (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {

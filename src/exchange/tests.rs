@@ -252,27 +252,31 @@ fn a_response_of_another_endpoint_is_noticed_and_the_pin_stays() {
 }
 
 #[test]
-fn a_pod_that_cannot_be_reached_is_answered_as_configured() {
+fn a_pod_that_cannot_be_reached_is_answered_as_configured_and_keeps_its_sessions() {
     use OnUnreachable::{NotFound, Unavailable};
     let not_found = Act::ReplaceHeaders(Reply::session_not_found());
     let unavailable = Act::ReplaceHeaders(Reply::unavailable());
-    let (lost, unreachable) = (Some(Decision::Lost), Some(Decision::Unreachable));
-    for (about, cause, status, on_unreachable, act, decision) in [
-        ("refused", Cause::Unreachable, 503, NotFound, not_found.clone(), unreachable),
-        ("refused", Cause::Unreachable, 503, Unavailable, unavailable, unreachable),
-        ("gone from its cluster", Cause::Unreachable, 404, Unavailable, not_found, lost),
-        ("busy", Cause::Overloaded, 503, NotFound, Act::Pass, None),
-        ("slow", Cause::TimedOut, 504, NotFound, Act::Pass, None),
-        ("reset", Cause::Reset, 503, NotFound, Act::Pass, None),
+    let at = Place::Endpoint(endpoint(1));
+    let unreachable = Some(Decision::Unreachable);
+    for (about, place, cause, status, on_unreachable, act, decision) in [
+        ("refused", POD, Cause::Unreachable, 503, NotFound, not_found.clone(), unreachable),
+        ("refused", POD, Cause::Unreachable, 503, Unavailable, unavailable.clone(), unreachable),
+        ("refused", at, Cause::Unreachable, 503, Unavailable, unavailable.clone(), unreachable),
+        ("gone from its cluster", at, Cause::Unreachable, 404, Unavailable, not_found, unreachable),
+        ("refused, as 404", POD, Cause::Unreachable, 404, Unavailable, unavailable, unreachable),
+        ("busy", POD, Cause::Overloaded, 503, NotFound, Act::Pass, None),
+        ("slow", POD, Cause::TimedOut, 504, NotFound, Act::Pass, None),
+        ("reset", POD, Cause::Reset, 503, NotFound, Act::Pass, None),
     ] {
         let response = ResponseHead { source: Source::Proxy(cause), ..response(status, None) };
+        let live = Lookup::Live(Pin { place, ..PIN });
         let mut exchange = Exchange::default();
         let mut verdict = Verdict::pass();
-        for event in with(using(Method::Post, live()), [Event::ResponseHeaders(response)]) {
+        for event in with(using(Method::Post, live), [Event::ResponseHeaders(response)]) {
             (exchange, verdict) = exchange.on(event, &Policy { on_unreachable });
         }
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
-        assert_eq!(verdict.effects, unbound(decision == lost, Some(PIN)), "{about}");
+        assert_eq!(verdict.effects, [], "{about}");
     }
 }
 

@@ -27,6 +27,13 @@ impl Scope {
         Self { name, absorbed: Sha256::new().chain_update(block) }
     }
 
+    /// The same workload by another way of steering, whose sessions this knows nothing of: its keys
+    /// are others, its name is the same.
+    pub fn apart(&self, way: &str) -> Self {
+        let name = format!("{} {way}", self.name);
+        Self { name: self.name.clone(), ..Self::new(name) }
+    }
+
     /// The key of a session of this workload: SHA-256 over one 64-byte block that holds the
     /// SHA-256 of the scope's name and zeros, then the id; the first 128 bits of it.
     pub fn key(&self, id: SessionId<'_>) -> SessionKey {

@@ -8,6 +8,7 @@
 //! | [`Steering::OriginalDst`] | an endpoint's address | a header for the cluster | Envoy |
 
 mod header;
+mod ledger;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use crate::http::{Edit, Head};
 use crate::pods::{Addresses, Place, Placement, Places, StatefulSet};
 
 pub use header::{Encoding, EndpointHeader};
+pub use ledger::{Contradiction, Ledger};
 
 /// The header that carries the pod's authority in [`Steering::DynamicHost`].
 pub const POD_HOST: &str = "x-podpin-host";
@@ -119,8 +121,12 @@ impl Steering {
         Asked { forwarded_host }
     }
 
-    /// What sends a request to `place`; nothing if that is none of [`Steering::places`].
-    pub fn edits(&self, asked: &mut Asked, place: Place) -> impl Iterator<Item = Edit> {
+    /// What sends a request to `place`; `None` if that is none of [`Steering::places`].
+    pub fn edits(
+        &self,
+        asked: &mut Asked,
+        place: Place,
+    ) -> Option<impl Iterator<Item = Edit> + use<>> {
         let edits = match (self, place) {
             (Self::Authority(pods), Place::Pod(pod)) => [
                 asked.forwarded_host.take().map(|list| Edit::Set("x-forwarded-host".into(), list)),
@@ -140,9 +146,9 @@ impl Steering {
                 let value = endpoint.to_string().into_bytes();
                 [Some(Edit::Set(ORIGINAL_DST.into(), value)), None, None]
             }
-            _ => [None, None, None],
+            _ => return None,
         };
-        edits.into_iter().flatten()
+        Some(edits.into_iter().flatten())
     }
 
     /// What leads a callout to the cluster of `place` to that place; `None` if nothing does.

@@ -15,7 +15,7 @@ fn pods() -> Pods {
 }
 
 fn edits(steering: &Steering, head: Head<'_>) -> Vec<Edit> {
-    steering.edits(&mut steering.asked(&head), Place::Pod(Ordinal(2))).collect()
+    steering.edits(&mut steering.asked(&head), Place::Pod(Ordinal(2))).unwrap().collect()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn an_endpoint_is_out_of_reach_of_steering_by_name() {
     for steering in [Steering::Authority(pods()), Steering::DynamicHost(pods())] {
         let places = steering.places();
         assert!(places.include(Place::Pod(Ordinal(2))) && !places.include(endpoint));
-        assert_eq!(steering.edits(&mut Asked::default(), endpoint).count(), 0);
+        assert!(steering.edits(&mut Asked::default(), endpoint).is_none());
     }
 }
 
@@ -83,8 +83,10 @@ fn an_endpoint_is_named_in_the_form_that_its_reader_knows() {
         (Steering::OriginalDst(within()), v4, "x-envoy-original-dst-host", "10.0.0.1:80"),
     ] {
         let head = Head { authority: Some(b"mcp.example"), ..Head::default() };
-        let edits: Vec<_> =
-            steering.edits(&mut steering.asked(&head), Place::Endpoint(endpoint)).collect();
+        let edits: Vec<_> = steering
+            .edits(&mut steering.asked(&head), Place::Endpoint(endpoint))
+            .unwrap()
+            .collect();
         assert_eq!(edits, [Edit::Set(header.into(), value.into())]);
         assert_eq!(steering.header(), Some(header));
         assert_eq!(steering.pick(|| panic!("the proxy picks")), None);
@@ -100,7 +102,7 @@ fn nothing_is_sent_to_an_address_outside_of_the_workload() {
         Place::Pod(Ordinal(0)),
     ] {
         assert!(!steering.places().include(place));
-        assert_eq!(steering.edits(&mut Asked::default(), place).count(), 0, "{place:?}");
+        assert!(steering.edits(&mut Asked::default(), place).is_none(), "{place:?}");
         assert_eq!(steering.route(place), None, "{place:?}");
     }
 }

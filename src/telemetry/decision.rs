@@ -40,7 +40,7 @@ pub enum Decision {
     Ended,
     /// The pod did not end the session.
     EndRefused,
-    /// Answered 404: the pod no longer knows the session, or is gone.
+    /// Answered 404: the pod no longer knows the session.
     Lost,
     /// Answered 404 or 503, as configured: the proxy cannot reach the pod of the session.
     Unreachable,

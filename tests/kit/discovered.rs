@@ -74,8 +74,19 @@ impl Discovered {
         until("the endpoints", || async { (updates().await > before).then_some(()) }).await;
     }
 
+    /// Ends a pod, and waits until Envoy has noticed: else it may still send a request on a connection
+    /// that is no more.
+    pub async fn stop(&mut self, ordinal: usize) {
+        self.pods.stop(ordinal).await;
+        let address = self.address(ordinal);
+        until("Envoy to notice", || async {
+            (self.envoy.connections_to(address).await == 0).then_some(())
+        })
+        .await;
+    }
+
     /// The address of a pod.
-    pub fn address(&self, ordinal: usize) -> SocketAddr {
+    fn address(&self, ordinal: usize) -> SocketAddr {
         SocketAddr::from((IpAddr::from(pod_ip(ordinal)), self.pods.port))
     }
 

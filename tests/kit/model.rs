@@ -423,7 +423,8 @@ pub fn example_plugin() -> Value {
     plugin_of(Mode::Authority)
 }
 
-fn plugin_of(mode: Mode) -> Value {
+/// The filter's configuration in the example of a mode.
+pub fn plugin_of(mode: Mode) -> Value {
     let mut plugin = Value::Null;
     let example = Bootstrap::example(mode.example()).expect("an example");
     example.plugin(|value| plugin = value.clone());

@@ -102,16 +102,21 @@ macro_rules! common_scenarios {
     };
 }
 
-/// The same for scenarios in which time passes.
+/// The scenarios in which time passes, in each mode.
 #[macro_export]
 macro_rules! each_timed_scenario {
-    ($driver:path) => {
-        $crate::scenario_tests! { $driver, Authority;
-            an_idle_session_expires,
-            a_session_in_use_lives_to_its_greatest_age,
-            an_open_stream_keeps_its_session,
-            a_long_answer_keeps_its_session,
-        }
+    ($driver:path; $($module:ident: $mode:ident),*) => {
+        mod timed { $(
+            mod $module {
+                use super::super::*;
+                $crate::scenario_tests! { $driver, $mode;
+                    an_idle_session_expires,
+                    a_session_in_use_lives_to_its_greatest_age,
+                    an_open_stream_keeps_its_session,
+                    a_long_answer_keeps_its_session,
+                }
+            }
+        )* }
     };
 }
 
@@ -124,7 +129,9 @@ macro_rules! each_model_scenario {
             use $crate::model::Model;
             $crate::each_scenario!(Model::<$engine>::new);
             $crate::each_scenario_of_original_dst!(Model::<$engine>::new);
-            $crate::each_timed_scenario!(Model::<$engine>::new);
+            $crate::each_timed_scenario!(Model::<$engine>::new;
+                authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
+                override_host: OverrideHost, original_dst: OriginalDst);
         }
 
         mod webdis {
@@ -136,7 +143,9 @@ macro_rules! each_model_scenario {
                 Model::with_redis(scene, Front::Webdis)
             }
             $crate::each_scenario!(driver);
-            $crate::each_timed_scenario!(driver);
+            $crate::each_timed_scenario!(driver;
+                authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
+                override_host: OverrideHost);
         }
 
         mod upstash {
@@ -148,7 +157,9 @@ macro_rules! each_model_scenario {
                 Model::with_redis(scene, Front::Upstash)
             }
             $crate::each_scenario!(driver);
-            $crate::each_timed_scenario!(driver);
+            $crate::each_timed_scenario!(driver;
+                authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
+                override_host: OverrideHost);
         }
     };
 }

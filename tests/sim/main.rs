@@ -1,5 +1,6 @@
 //! The core in a simulated host: every scenario, with virtual time.
 
+mod addresses;
 mod by_hand;
 mod callouts;
 mod host;

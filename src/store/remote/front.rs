@@ -9,7 +9,7 @@ use super::dialect::{Fault, Reply};
 use crate::host::{CallId, CallResponse, Callout, Host, Refused, Secret};
 use crate::lock::Lock;
 use crate::session::Timestamp;
-use crate::telemetry::Metric;
+use crate::telemetry::{Metric, Throttle};
 
 /// What is wrong with the store is told to the log at most so often.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ pub(super) struct Front {
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     /// When it last was.
-    at: Timestamp,
+    throttle: Throttle,
     /// That the store fails, and not yet that it answers again.
     fails: bool,
 }
@@ -102,10 +102,8 @@ impl Front {
 
     fn may_tell(&self, now: Timestamp, fails: bool) -> bool {
         let mut told = self.told.lock();
-        let may = now.apart(told.at) >= TOLD_EVERY;
-        if may {
-            *told = Told { at: now, fails: fails || told.fails };
-        }
+        let may = told.throttle.admits(now, TOLD_EVERY);
+        told.fails |= may && fails;
         may
     }
 

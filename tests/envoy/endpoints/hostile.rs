@@ -6,19 +6,23 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use kit::SCOPE;
+use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
 use kit::discovered::{got, open};
+use kit::dns::pod_ip;
 use kit::envoy::Envoy;
 use kit::mini_redis::Front;
 use kit::mode::Mode;
 use kit::pods::App;
 use kit::scenarios::is_session_not_found;
 use kit::setup::{Setup, SharedSetup, on_free_ports};
+use kit::{DOMAIN, SCOPE};
 use podpin::session::{Scope, SessionId};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::with_filter;
 
 const REQUESTS: usize = 1000;
 
@@ -80,24 +84,32 @@ async fn no_steering_header_of_a_client_reaches_anything_but_a_pod() {
     // One that nobody may be sent to.
     let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = victim.local_addr().unwrap().to_string();
-    for mode in Mode::ALL {
-        let setup = Setup::start(mode.example(), App::Stateful, |example| example).await.unwrap();
+    let custom = (Mode::Endpoint, "x-pin");
+    for (mode, header) in
+        Mode::ALL.map(|mode| (mode, "x-podpin-endpoint")).into_iter().chain([custom])
+    {
+        let setup = Setup::start(mode.example(), App::Stateful, |example| named(example, header));
+        let setup = setup.await.unwrap();
         let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
         let session = open(&http, &origin).await.unwrap();
+        let pod = format!("{}:{}", pod_ip(1), setup.pods.port);
         let victims = [
+            pod.clone(),
+            STANDARD.encode(&pod),
             address.clone(),
             STANDARD.encode(&address),
             format!("{address},{address}"),
             "\u{e9}".to_owned(),
             String::new(),
         ];
+        setup.pods.take_seen();
         let mut numbers = Numbers(mode as u64);
         let mut lanes = tokio::task::JoinSet::new();
         for _ in 0..REQUESTS {
             let request = request(&mut numbers, &session.id, &victims);
             let envoy = setup.envoy.address;
             lanes.spawn(async move {
-                let status = exchange(envoy, &request).await;
+                let status = exchange(envoy, &request, header).await;
                 assert!(status != 503 && status != 502, "{status} to {request}");
             });
             if lanes.len() >= 16 {
@@ -109,23 +121,52 @@ async fn no_steering_header_of_a_client_reaches_anything_but_a_pod() {
         }
         let accepted = tokio::time::timeout(Duration::ZERO, victim.accept()).await;
         assert!(accepted.is_err(), "{mode:?} led a request to the address of a client");
+        // What Podpin itself did not answer reached a pod, without what the client had sent.
+        let mut replied = 0;
+        for decision in ["unknown", "bad_session_id", "unreachable", "strayed"] {
+            replied += setup.envoy.counter(decision).await;
+        }
+        let seen = setup.pods.take_seen();
+        assert_eq!(seen.len() as u64 + replied, REQUESTS as u64, "{mode:?}");
+        for (_, seen) in &seen {
+            let of_session = seen.headers.get("mcp-session-id").is_some_and(|id| id == &session.id);
+            for (name, value) in &seen.headers {
+                let steers =
+                    name.as_str().starts_with("x-podpin-") || name == "x-envoy-original-dst-host";
+                // There is Podpin's own in what it has steered.
+                let text = String::from_utf8_lossy(value.as_bytes());
+                let is_own = if mode.is_by_name() { text.contains(DOMAIN) } else { of_session };
+                assert!(!steers || is_own, "{mode:?}: {name}: {text}");
+            }
+        }
         let answer = session.count(&http, &origin).await.unwrap();
         assert_eq!(answer.status, 200, "{mode:?}");
     }
 }
 
+/// The example with another name for the endpoint's header, if it has one.
+fn named(example: Bootstrap, header: &str) -> Bootstrap {
+    if header == "x-podpin-endpoint" {
+        return example;
+    }
+    let example = with_filter(example, "envoy.filters.http.stateful_session", |filter| {
+        filter["typed_config"]["session_state"]["typed_config"]["name"] = json!(header);
+    });
+    example.plugin(|plugin| plugin["steer"] = json!({"endpoint": {"header": header}}))
+}
+
 /// Sends a request as it is. The status of its response.
-async fn exchange(envoy: SocketAddr, request: &str) -> u16 {
+async fn exchange(envoy: SocketAddr, request: &str, header: &str) -> u16 {
     let mut stream = TcpStream::connect(envoy).await.expect("a connection");
     stream.write_all(request.as_bytes()).await.expect("it is sent");
     let mut head = Vec::new();
-    while !head.windows(2).any(|end| end == b"\r\n") {
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if stream.read_buf(&mut head).await.expect("a response") == 0 {
             break;
         }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    assert!(!head.to_lowercase().contains("x-podpin-endpoint"), "{head}");
+    assert!(!head.to_lowercase().contains(&format!("\n{header}:")), "{head}");
     head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 

@@ -1,5 +1,7 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
+mod response;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +9,8 @@ use std::time::Duration;
 use log::{Level, debug, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
-use crate::host::{Callout, Direction, ExchangeId, Flow, Host, Refused, Secret, Source};
-use crate::http::{Edit, Head, HeaderMap, Reply, SessionHeader, status};
-use crate::message::Media;
+use crate::host::{Callout, Direction, ExchangeId, Flow, Host, Refused, Secret};
+use crate::http::{Edit, Head, HeaderMap, Reply};
 use crate::pods::Place;
 use crate::session::{Pin, SessionKey};
 use crate::steer::Asked;
@@ -67,7 +68,7 @@ impl Filter {
         let response = match self.exchange {
             Exchange::Opening { .. } => self.response_to_opening(host),
             Exchange::Steered { pin, .. } => self.response_to_steered(host, pin.place),
-            _ if self.exchange.reads_response_head() => response_status(host),
+            _ if self.exchange.reads_response_head() => response::status_of(host),
             _ => {
                 self.hide_endpoint(host, None);
                 return Flow::Continue;
@@ -219,7 +220,7 @@ impl Filter {
 
     fn steer(&mut self, host: &mut impl Host, place: Place) -> Result<(), Refused> {
         let steering = &self.worker.config.steering;
-        for edit in steering.edits(&mut self.asked, place) {
+        for edit in steering.edits(&mut self.asked, place).ok_or(Refused)? {
             host.edit(Direction::Request, &edit)?;
         }
         self.note_place(host, place);
@@ -264,60 +265,6 @@ impl Filter {
         }
     }
 
-    fn response_to_opening(&self, host: &impl Host) -> ResponseHead {
-        let headers = host.response_headers();
-        let (mut code, mut session) = (0, SessionHeader::None);
-        let (mut content_type, mut content_encoding) = (None, None);
-        for (name, value) in headers.fields() {
-            match name {
-                b":status" => code = status(value),
-                b"mcp-session-id" => session.add(value),
-                b"content-type" => content_type = Some(value),
-                b"content-encoding" => content_encoding = Some(value),
-                _ => {}
-            }
-        }
-        let scope = &self.worker.config.scope;
-        let session = session.parse().map(|id| id.map(|id| scope.key(id)));
-        let may_open = session.is_some() && (200..300).contains(&code);
-        ResponseHead {
-            status: code,
-            source: Source::Pod,
-            answered_by: may_open.then(|| upstream_address(host)).flatten(),
-            session,
-            media: Media::of(content_type, content_encoding),
-            has_body: true,
-        }
-    }
-
-    /// Reads no more than what matters: each look is one more crossing into the proxy.
-    fn response_to_steered(&self, host: &mut impl Host, place: Place) -> ResponseHead {
-        let response = response_status(host);
-        let (is_by_address, is_missing) =
-            (self.worker.config.steering.is_by_address(), response.status == 404);
-        let answered_by = (is_by_address || is_missing).then(|| upstream_address(host)).flatten();
-        let is_elsewhere = is_by_address && answered_by.map(Place::Endpoint) != Some(place);
-        let source = match is_elsewhere || matches!(response.status, 404 | 503) {
-            true => host.response_source(),
-            false => Source::Pod,
-        };
-        if source == Source::Pod {
-            let now = host.now();
-            self.worker.saw(host, place, answered_by, now);
-        }
-        ResponseHead { source, answered_by, ..response }
-    }
-
-    /// Takes the header out of a response by which the proxy says where it came from. It adds none
-    /// if that is where the request was to go.
-    fn hide_endpoint(&self, host: &mut impl Host, answered_by: Option<SocketAddr>) {
-        let Some(name) = self.worker.config.steering.response_header() else { return };
-        if answered_by.is_none() || answered_by.map(Place::Endpoint) != self.sent_to {
-            // One that a proxy refuses to remove it does not have.
-            let _ = host.edit(Direction::Response, &Edit::Remove(name.to_owned().into()));
-        }
-    }
-
     /// Does what the verdict causes, and tells counters, access log and log.
     fn conclude(&mut self, host: &mut impl Host, verdict: &Verdict) {
         for effect in &verdict.effects {
@@ -335,9 +282,10 @@ impl Filter {
             self.worker.begin_use(self.id, key);
         }
         host.count(Metric::Decided(decision));
-        if matches!(decision, Decision::Strayed | Decision::Outside) {
-            let now = host.now();
-            self.worker.complain(decision, self.sent_to, now);
+        match decision {
+            Decision::Strayed => self.worker.warn_of_strayed(self.sent_to, host.now()),
+            Decision::Outside => self.worker.warn_of_outside(self.sent_to, host.now()),
+            _ => {}
         }
         // It is none of this workload's requests.
         if decision != Decision::Elsewhere {
@@ -370,22 +318,6 @@ fn strip(host: &mut impl Host, steering: Vec<String>) {
     if stripped {
         host.count(Metric::Stripped);
     }
-}
-
-/// Of a response whose other headers do not matter.
-fn response_status(host: &impl Host) -> ResponseHead {
-    ResponseHead {
-        status: host.response_status(),
-        source: Source::Pod,
-        answered_by: None,
-        session: None,
-        media: Media::Other,
-        has_body: true,
-    }
-}
-
-fn upstream_address(host: &impl Host) -> Option<SocketAddr> {
-    std::str::from_utf8(&host.upstream_address()?).ok()?.parse().ok()
 }
 
 /// A reply with its reason.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Ordinal;
+use crate::pods::Ordinal;
 use crate::session::Timestamp;
 
 /// A pod that restarts leaves its address for good, and another may take that over. One that is back
