@@ -9,7 +9,7 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build test test-matrix test-oldest bench lint envoy
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest bench lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-build prerequisites-lint
 
 help: ## Shows this list
@@ -26,6 +26,10 @@ up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried b
 
 build: prerequisites-build ## Builds dist/podpin.wasm
 	@filter/build-wasm
+
+check: prerequisites ## Builds dist/podpin-check, which judges configurations of the filter
+	@$(CARGO) build --locked --release --package podpin-check
+	@mkdir -p dist && cp target/release/podpin-check dist/
 
 test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace

@@ -40,7 +40,8 @@ impl Root {
             error!("Envoy does not let metrics be defined");
             return false;
         };
-        info!("serving {} by {}", config.scope.label(), config.steering);
+        let version = env!("CARGO_PKG_VERSION");
+        info!("version {version} serves {} by {}", config.scope.label(), config.steering);
         let worker = Worker::start(config, &mut envoy);
         let ticking = sdk::set_tick_period(worker.tick_period()).is_ok();
         self.running = Some((worker, envoy));

@@ -1,0 +1,56 @@
+//! Says what the filter would make of a configuration, before an Envoy has it.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use podpin::config::Config;
+
+const USAGE: &str = "\
+podpin-check FILE
+
+Reads a configuration of the filter, the JSON of its StringValue, from FILE, or from standard input
+if that is -. Says what it does, and exits with 0; or prints every mistake on a line of its own, and
+exits with 1. No mistake shows a secret. Exits with 2 if FILE cannot be read.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let [file] = arguments.as_slice() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    if file == "-h" || file == "--help" {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let mut bytes = Vec::new();
+    let read = match file.to_str() {
+        Some("-") => io::stdin().read_to_end(&mut bytes).map(|_| bytes),
+        _ => fs::read(file),
+    };
+    match read {
+        Ok(bytes) => check(&bytes),
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn check(bytes: &[u8]) -> ExitCode {
+    match Config::parse(bytes) {
+        Ok(config) => {
+            println!("serves {} by {}", config.scope.label(), config.steering);
+            for key in &config.without_effect {
+                println!("{key} has no effect here");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => {
+            for mistake in mistakes.iter() {
+                eprintln!("{mistake}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
