@@ -1,13 +1,17 @@
 //! What a client is told whose endpoint is gone, cannot be reached, or is another's by now.
 
+use std::net::SocketAddr;
+
 use http::Method;
 use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
-use kit::discovered::{Discovered, Health, Pinned, got};
+use kit::discovered::{Discovered, Health, Pinned, got, open};
+use kit::dns::pod_ip;
 use kit::envoy::minor;
 use kit::mode::Mode;
 use kit::pods::App;
 use kit::scenarios::is_session_not_found;
+use kit::setup::Setup;
 use kit::wait::until;
 use serde_json::json;
 
@@ -166,6 +170,36 @@ async fn a_pod_that_refuses_connections_is_answered_as_configured() {
 
 fn is_of(seen: &kit::pods::Seen, session: &Pinned) -> bool {
     seen.headers.get("mcp-session-id").is_some_and(|id| id == session.id.as_str())
+}
+
+/// The same for pods by name, whose sessions go on if the pod comes back with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_by_name_that_refuses_connections_is_answered_as_configured() {
+    for mode in [Mode::Authority, Mode::DynamicHost] {
+        for (on_unreachable, status) in [("not_found", 404), ("unavailable", 503)] {
+            let mut setup = Setup::start(mode.example(), App::Stateful, |example| {
+                example.plugin(|plugin| plugin["on_unreachable"] = json!(on_unreachable))
+            })
+            .await
+            .expect("the set-up starts");
+            let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+            let session = open(&http, &origin).await.expect("a session opens");
+            let ordinal: usize = session.pod.rsplit('-').next().unwrap().parse().unwrap();
+            setup.pods.stop(ordinal).await;
+            let address = SocketAddr::from((pod_ip(ordinal), setup.pods.port));
+            until("Envoy to notice", || async {
+                (setup.envoy.connections_to(address).await == 0).then_some(())
+            })
+            .await;
+            let answer = session.count(&http, &origin).await.unwrap();
+            assert_eq!(answer.status, status, "{mode:?}");
+            assert_eq!(setup.envoy.counter("unreachable").await, 1, "{mode:?}");
+            // This one comes back without its sessions, and says so.
+            setup.pods.start_again(ordinal).unwrap();
+            is_session_not_found(&session.count(&http, &origin).await.unwrap());
+            assert_eq!(setup.envoy.counter("lost").await, 1, "{mode:?}");
+        }
+    }
 }
 
 /// By another pod of the workload, which does not know the session.
