@@ -106,11 +106,7 @@ impl Bootstrap {
     /// Leaves out what this minor of Envoy does not know, as the examples say.
     pub fn for_envoy(mut self, minor: u32) -> Self {
         if minor < 38 {
-            for filter in self.filters().iter_mut() {
-                if let Some(config) = filter["typed_config"].as_object_mut() {
-                    config.remove("status_on_strict_destination_not_found");
-                }
-            }
+            remove("status_on_strict_destination_not_found", &mut self.0);
         }
         self
     }
@@ -202,6 +198,18 @@ pub fn publish(resources: &[Value], file: &Path) {
     fs::write(&temporary, json!({"resources": resources}).to_string()).expect("a file");
     // Envoy watches for a file that is moved into its place.
     fs::rename(temporary, file).expect("a file");
+}
+
+/// Takes a field out, wherever it stands.
+fn remove(field: &str, value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| remove(field, item)),
+        Value::Object(fields) => {
+            fields.remove(field);
+            fields.values_mut().for_each(|value| remove(field, value));
+        }
+        _ => {}
+    }
 }
 
 /// Calls `visit` on every value within `value`, with the key that it stands under.
