@@ -36,7 +36,10 @@ impl Mode {
 pub(super) fn read(root: &mut Section<'_>) -> Option<Mode> {
     if root.has_object("steer") {
         let mut steer = root.section("steer");
-        steer.require(&["endpoint"]);
+        if !steer.has("endpoint") {
+            steer.wrong("endpoint", "missing; any other way to steer is a word, not an object");
+            return None;
+        }
         let header = read_endpoint(steer.section("endpoint"));
         steer.finish();
         return header.map(Mode::Endpoint);
@@ -71,11 +74,11 @@ fn is_header(name: &str) -> Result<(), String> {
         && name.len() > 2
         && name.starts_with("x-")
         && name.bytes().all(is_token)
-        && !["x-forwarded-", "x-envoy-", "x-request-id"].iter().any(|its| name.starts_with(its));
+        && !["x-forwarded", "x-envoy-", "x-request-id"].iter().any(|its| name.starts_with(its));
     right.then_some(()).ok_or_else(|| {
         format!(
             "is not a name of a-z, 0-9, - and _ of up to {MAX_HEADER} bytes that begins with x-, but \
-             not with x-forwarded-, x-envoy- or x-request-id"
+             not with x-forwarded, x-envoy- or x-request-id"
         )
     })
 }

@@ -126,7 +126,14 @@ fn what_does_not_go_with_steering_by_address_is_a_mistake() {
             "store.kind: redis does not go with steer original_dst: whoever can write to the Redis \
              could send requests to any address of workload.addresses",
         ),
-        (json!({"steer": {}, "scope": "a"}), "steer.endpoint: missing"),
+        (
+            json!({"steer": {"authority": {}}, "scope": "a"}),
+            "steer.endpoint: missing; any other way to steer is a word, not an object",
+        ),
+        (
+            json!({"steer": "endpoint", "workload": {"stateful_set": "myserver"}}),
+            "workload.namespace: missing",
+        ),
         (
             json!({"steer": {"endpoint": {"encoding": "hex"}}, "scope": "a"}),
             "steer.endpoint.encoding: \"hex\" is not one of base64, plain",
@@ -144,7 +151,11 @@ fn what_does_not_go_with_steering_by_address_is_a_mistake() {
     }
     for (range, wanted) in [
         ("10.0.0.0", "is not a CIDR range such as 10.244.0.0/16 or fd00:10::/32"),
-        ("0.0.0.0/0", "covers all addresses"),
+        ("0.0.0.0/0", "is wider than /8"),
+        ("169.254.169.254/32", "has link-local or IPv4-mapped addresses, which no pod has"),
+        ("169.0.0.0/8", "has link-local or IPv4-mapped addresses, which no pod has"),
+        ("::ffff:0:0/96", "has link-local or IPv4-mapped addresses, which no pod has"),
+        ("fe80::/64", "has link-local or IPv4-mapped addresses, which no pod has"),
         ("10.1.2.3/16", "has bits beyond its prefix; 10.1.0.0/16 is meant"),
     ] {
         let workload = json!({"addresses": [range], "port": 80});

@@ -1,6 +1,8 @@
 //! The section `workload`.
 
-use ipnet::IpNet;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::Value;
 
 use super::section::Section;
@@ -36,6 +38,9 @@ pub(super) fn read(mut section: Section<'_>, mode: Option<&Mode>) -> Workload {
         Some(Mode::Endpoint(_)) if section.has("addresses") => &["port"],
         _ => &[],
     });
+    if !is_by_name && section.has("stateful_set") != section.has("namespace") {
+        section.require(&["stateful_set", "namespace"]);
+    }
     let unused: &[&str] = match mode {
         None => &[],
         Some(_) if is_by_name => &["addresses"],
@@ -91,13 +96,28 @@ fn read_ranges(section: &mut Section<'_>) -> Option<Vec<IpNet>> {
         let range = item.as_str().and_then(|text| text.parse::<IpNet>().ok());
         let range = range.ok_or("is not a CIDR range such as 10.244.0.0/16 or fd00:10::/32");
         match range.map_err(str::to_owned)? {
-            range if range.prefix_len() == 0 => Err("covers all addresses".to_owned()),
+            range if range.prefix_len() < 8 => Err("is wider than /8".to_owned()),
+            range if NO_PODS.iter().any(|net| overlap(net, &range)) => {
+                Err("has link-local or IPv4-mapped addresses, which no pod has".to_owned())
+            }
             range if range.trunc() != range => {
                 Err(format!("has bits beyond its prefix; {} is meant", range.trunc()))
             }
             range => Ok(range),
         }
     })
+}
+
+/// Link-local addresses, where clouds have their metadata servers (RFC 3927, RFC 4291), and IPv6 forms
+/// of IPv4 addresses, which would hide those.
+const NO_PODS: [IpNet; 3] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96)),
+];
+
+fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
 }
 
 /// The longest name among the pods' must be one that DNS can hold.

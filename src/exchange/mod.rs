@@ -307,7 +307,7 @@ impl Exchange {
                 return (state, verdict.about(key, Decision::Lost).causing(unbind));
             }
             (Method::Post | Method::Other, _) => Verdict::pass(),
-            (Method::Delete, _) if response.succeeded() => {
+            (Method::Delete, _) if response.succeeded() && response.source == Source::Pod => {
                 Verdict::pass().about(key, Decision::Ended).causing(unbind)
             }
             (Method::Delete, _) => Verdict::pass().about(key, Decision::EndRefused),

@@ -177,6 +177,7 @@ fn an_error_in_the_body_undoes_the_binding() {
 fn the_answer_to_a_session_decides_whether_it_goes_on() {
     use Decision::*;
     let by_proxy = ResponseHead { source: Source::Proxy(Cause::Other), ..response(404, None) };
+    let ended_by_proxy = ResponseHead { status: 204, ..by_proxy };
     let alone = ResponseHead { has_body: false, ..response(404, None) };
     let replaced = Act::ReplaceHeaders(Reply::session_not_found());
     let instead = Act::ReplyInstead(Reply::session_not_found());
@@ -191,6 +192,14 @@ fn the_answer_to_a_session_decides_whether_it_goes_on() {
         ("no route in the proxy", Post, by_proxy, Act::Pass, None, false),
         ("a GET that has no route", Other, response(404, None), Act::Pass, None, false),
         ("a DELETE done", Delete, response(204, None), Act::Pass, Some(Ended), true),
+        (
+            "a DELETE that the proxy answers",
+            Delete,
+            ended_by_proxy,
+            Act::Pass,
+            Some(EndRefused),
+            false,
+        ),
         ("a DELETE done before", Delete, response(404, None), replaced, Some(Lost), true),
         ("a DELETE refused", Delete, response(405, None), Act::Pass, Some(EndRefused), false),
         ("a DELETE that failed", Delete, response(500, None), Act::Pass, Some(EndRefused), false),

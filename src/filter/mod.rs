@@ -65,16 +65,15 @@ impl Filter {
 
     /// The response's headers came, with a body to follow or without.
     pub fn on_response_headers(&mut self, host: &mut impl Host, has_body: bool) -> Flow {
+        self.hide_endpoint(host);
         let response = match self.exchange {
             Exchange::Opening { .. } => self.response_to_opening(host),
-            Exchange::Steered { pin, .. } => self.response_to_steered(host, pin.place),
-            _ if self.exchange.reads_response_head() => response::status_of(host),
-            _ => {
-                self.hide_endpoint(host, None);
-                return Flow::Continue;
+            Exchange::Steered { pin, method, .. } => {
+                self.response_to_steered(host, pin.place, method)
             }
+            _ if self.exchange.reads_response_head() => response::status_of(host),
+            _ => return Flow::Continue,
         };
-        self.hide_endpoint(host, response.answered_by);
         let response = ResponseHead { has_body, ..response };
         self.settle(host, Event::ResponseHeaders(response))
     }

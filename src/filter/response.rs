@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Filter;
-use crate::exchange::ResponseHead;
+use crate::exchange::{Method, ResponseHead};
 use crate::host::{Direction, Host, Source};
 use crate::http::{Edit, HeaderMap, SessionHeader, status};
 use crate::message::Media;
@@ -36,13 +36,20 @@ impl Filter {
         }
     }
 
-    pub(super) fn response_to_steered(&self, host: &mut impl Host, place: Place) -> ResponseHead {
+    pub(super) fn response_to_steered(
+        &self,
+        host: &mut impl Host,
+        place: Place,
+        method: Method,
+    ) -> ResponseHead {
         let response = status_of(host);
         let is_by_address = self.worker.config.steering.is_by_address();
         let tells = is_by_address || response.status == 404;
         let answered_by = tells.then(|| upstream_address(host)).flatten();
         let is_elsewhere = is_by_address && answered_by.map(Place::Endpoint) != Some(place);
-        let source = match is_elsewhere || matches!(response.status, 404 | 503) {
+        // The statuses that a pod, or a proxy in its place, can end something by.
+        let is_telling = matches!(response.status, 404 | 500..) || method == Method::Delete;
+        let source = match is_elsewhere || is_telling {
             true => host.response_source(),
             false => Source::Pod,
         };
@@ -53,11 +60,9 @@ impl Filter {
         ResponseHead { source, answered_by, ..response }
     }
 
-    /// Takes the header out of a response by which the proxy says where it came from. It adds none
-    /// if that is where the request was to go.
-    pub(super) fn hide_endpoint(&self, host: &mut impl Host, answered_by: Option<SocketAddr>) {
-        let Some(name) = self.worker.config.steering.response_header() else { return };
-        if answered_by.is_none() || answered_by.map(Place::Endpoint) != self.sent_to {
+    /// Takes the header out of a response by which the proxy says where it came from.
+    pub(super) fn hide_endpoint(&self, host: &mut impl Host) {
+        if let Some(name) = self.worker.config.steering.response_header() {
             // One that a proxy refuses to remove it does not have.
             let _ = host.edit(Direction::Response, &Edit::Remove(name.to_owned().into()));
         }

@@ -38,7 +38,7 @@ pub enum Decision {
     Undone,
     /// The pod ended the session as asked.
     Ended,
-    /// The pod did not end the session.
+    /// The pod did not end the session, or the proxy answered in its place.
     EndRefused,
     /// Answered 404: the pod no longer knows the session.
     Lost,

@@ -127,6 +127,14 @@ impl Pods {
         Ok(())
     }
 
+    /// Starts a pod again that speaks no TLS.
+    pub fn start_again_plain(&mut self, ordinal: usize) -> Result<()> {
+        let tls = self.tls.take();
+        let started = self.start_again(ordinal);
+        self.tls = tls;
+        started
+    }
+
     /// Stops a pod; its connections have ended when this returns.
     pub async fn stop(&mut self, ordinal: usize) {
         if let Some(runtime) = self.pods[ordinal].runtime.take() {

@@ -213,6 +213,8 @@ impl RealEnvoy {
         };
         // Beside it a pod may see a request of the filter's own.
         let pod = self.pods.take_seen().into_iter().rfind(|(_, seen)| seen.method == method);
+        let sees_endpoint = pod.iter().any(|(_, it)| it.headers.contains_key("x-podpin-endpoint"));
+        assert!(!sees_endpoint || self.mode == Mode::OverrideHost, "pods need not see it");
         Ok(Got { status, headers, body, pod })
     }
 }

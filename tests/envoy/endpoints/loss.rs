@@ -215,3 +215,38 @@ async fn an_address_that_another_has_taken_over_is_lost() {
         assert_eq!(setup.envoy.counter("unknown").await, 1, "{mode:?}: it is forgotten");
     }
 }
+
+/// Somebody is there, so it is no pod that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_whose_tls_is_wrong_is_not_taken_for_one_that_is_gone() {
+    let (mut setup, http, session) = start(Mode::Endpoint).await;
+    setup.stop(0).await;
+    setup.pods.start_again_plain(0).expect("another server");
+    let answer = call(&setup, &http, &session).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(setup.envoy.counter("unreachable").await, 0);
+}
+
+/// Another filter, or a mapper of local replies, answers for a pod that never saw the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_the_pod_did_not_see_is_none() {
+    let change = |mut example: Bootstrap| {
+        let filter = json!({"status_code_filter": {
+            "comparison": {"op": "GE", "value": {"default_value": 500, "runtime_key": "unused"}},
+        }});
+        example.connection_manager()["local_reply_config"] =
+            json!({"mappers": [{"filter": filter, "status_code": 204}]});
+        example
+    };
+    let setup = Discovered::start(Mode::Endpoint, App::Stateful, 2, &[0, 1], change).await;
+    let mut setup = setup.expect("the set-up starts");
+    let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+    let session = session_on_first(&setup, &http).await;
+    setup.stop(0).await;
+    got(Ask::delete().session(&session.id), &http, &origin).await.unwrap();
+    assert_eq!(setup.envoy.counter("ended").await, 0);
+    setup.pods.start_again(0).expect("the pod comes back");
+    let answer = call(&setup, &http, &session).await;
+    is_session_not_found(&answer);
+    assert_eq!(setup.envoy.counter("lost").await, 1, "the pin was still there");
+}
