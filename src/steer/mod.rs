@@ -25,8 +25,9 @@ pub const POD_HOST: &str = "x-podpin-host";
 /// cluster reads it (Envoy, "Original destination host request header").
 pub const ORIGINAL_DST: &str = "x-envoy-original-dst-host";
 
-/// Headers by which Envoy, or a route made for Podpin, takes an upstream address. A client must
-/// never choose one, so they are removed from every request, whatever the mode.
+/// What the names of Podpin's own headers begin with. By these, and by [`ORIGINAL_DST`], Envoy or a
+/// route made for Podpin takes an upstream address. A client must never choose one, so they are
+/// removed from every request, whatever the mode.
 const PREFIX: &[u8] = b"x-podpin-";
 
 /// How the proxy is told which place to use, and what it takes to do so.
@@ -102,7 +103,8 @@ impl Steering {
         Some(Place::Pod(pods.placement.pick(random())))
     }
 
-    /// Whether it is known from the address of who answered that this was not the place of the pin.
+    /// Whether sessions are pinned to addresses: then a response tells by that of its upstream whether
+    /// it came from where the session lives.
     pub fn is_by_address(&self) -> bool {
         self.pods().is_none()
     }
