@@ -9,8 +9,8 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest bench lint envoy
-.PHONY: prerequisites prerequisites-redis prerequisites-build prerequisites-lint
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio bench lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-istio prerequisites-build prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ test-matrix: prerequisites-redis build ## Runs those on a real Envoy on one of e
 test-oldest: prerequisites-redis build ## Runs them on the oldest only
 	@$(call test_on,$(firstword $(ENVOYS)))
 
+test-istio: prerequisites-istio build envoy ## Runs the chart's output through istiod's own code on a real Envoy
+	@tests/istio/install-tools
+	@$(CARGO) build --locked --release --package podpin-check
+	cd tests/istio && go test -count=1 -timeout 30m -v .
+
 bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
@@ -68,6 +73,9 @@ prerequisites:
 
 prerequisites-redis:
 	@tests/prerequisites rust wasm envoy redis
+
+prerequisites-istio:
+	@tests/prerequisites rust wasm envoy redis istio
 
 prerequisites-build:
 	@tests/prerequisites rust wasm

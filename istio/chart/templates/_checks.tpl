@@ -1,0 +1,282 @@
+{{/*
+Refuses what the schema cannot see: values that contradict each other, and what the filter itself would
+refuse. A filter that refuses its configuration can take a listener down with it.
+*/}}
+{{- define "podpin.check" -}}
+{{- include "podpin.check.workload" . -}}
+{{- include "podpin.check.where" . -}}
+{{- include "podpin.check.module" . -}}
+{{- include "podpin.check.filter" . -}}
+{{- include "podpin.check.cluster" . -}}
+{{- end }}
+
+{{- define "podpin.check.workload" -}}
+{{- $mode := .Values.mode -}}
+{{- if not $mode -}}
+{{- fail "mode: missing; endpoint (by address, any workload) or authority (by name, a StatefulSet)" -}}
+{{- end -}}
+{{- with .Values.workload -}}
+{{- if not .service -}}
+{{- fail "workload.service: missing; the Service that clients call" -}}
+{{- end -}}
+{{- if eq $mode "authority" -}}
+{{- range $key := list "stateful_set" "headless_service" "replicas" -}}
+{{- if not (get $.Values.workload $key) -}}
+{{- fail (printf "workload.%s: missing; mode authority needs it" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if .addresses -}}
+{{- fail "workload.addresses: is for mode endpoint; mode authority knows pods by their names" -}}
+{{- end -}}
+{{- if eq .service .headless_service -}}
+{{- fail (printf "workload.headless_service: %q is workload.service too; requests without a session need a Service with an address of its own" .service) -}}
+{{- end -}}
+{{- if and .max_replicas (lt (int .max_replicas) (int .replicas)) -}}
+{{- fail (printf "workload.max_replicas: %d is less than workload.replicas, %d" (int .max_replicas) (int .replicas)) -}}
+{{- end -}}
+{{- $last := include "podpin.pods" $ | fromJsonArray | last -}}
+{{- if gt (len $last) 63 -}}
+{{- fail (printf "workload.stateful_set: the pod name %q is longer than 63 bytes" $last) -}}
+{{- end -}}
+{{- $host := printf "%s.%s" $last (include "podpin.headless" $) -}}
+{{- if gt (len $host) 253 -}}
+{{- fail (printf "workload.cluster_domain: the pod host %q is longer than 253 bytes" $host) -}}
+{{- end -}}
+{{- else -}}
+{{- range $key := list "headless_service" "replicas" "max_replicas" "first_ordinal" -}}
+{{- if get $.Values.workload $key -}}
+{{- fail (printf "workload.%s: is for mode authority; mode endpoint knows pods by their addresses" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .pod_port (not .addresses) -}}
+{{- fail "workload.pod_port: has no effect in mode endpoint without workload.addresses" -}}
+{{- end -}}
+{{- range .addresses -}}
+{{- include "podpin.check.range" . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the filter wants of a range. Its bits beyond the prefix are left to podpin-check. */}}
+{{- define "podpin.check.range" -}}
+{{- $prefix := splitList "/" . | last | atoi -}}
+{{- $is_v6 := contains ":" . -}}
+{{- if or (lt $prefix 8) (gt $prefix (ternary 128 32 $is_v6)) -}}
+{{- fail (printf "workload.addresses: %q: a prefix is 8 to %d bits long" . (ternary 128 32 $is_v6)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "podpin.check.where" -}}
+{{- $gateway := .Values.where.gateway -}}
+{{- if and (not .Values.where.sidecars) (not $gateway.labels) -}}
+{{- fail "where: names neither sidecars nor a gateway; set where.sidecars or where.gateway.labels" -}}
+{{- end -}}
+{{- if $gateway.labels -}}
+{{- if not $gateway.hosts -}}
+{{- fail "where.gateway.hosts: missing; the public hosts of the workload" -}}
+{{- end -}}
+{{- if ne (len $gateway.hosts) (len (uniq $gateway.hosts)) -}}
+{{- fail "where.gateway.hosts: names a host twice" -}}
+{{- end -}}
+{{- if eq .Values.mode "authority" -}}
+{{- if not $gateway.gateway -}}
+{{- fail "where.gateway.gateway: missing; mode authority needs the Gateway, as namespace/name" -}}
+{{- end -}}
+{{- else if $gateway.server_host -}}
+{{- fail "where.gateway.server_host: is for mode authority; in mode endpoint the server sees the client's Host" -}}
+{{- end -}}
+{{- else if $gateway.hosts -}}
+{{- fail "where.gateway.labels: missing; which pods are the gateway of where.gateway.hosts" -}}
+{{- end -}}
+{{- $seen := list -}}
+{{- range .Values.where.sidecars -}}
+{{- if has .namespace $seen -}}
+{{- fail (printf "where.sidecars: names namespace %s twice; one sidecar could have the filter twice" .namespace) -}}
+{{- end -}}
+{{- $seen = append $seen .namespace -}}
+{{- end -}}
+{{- if and (eq .Values.kind "WasmPlugin") (ne .Values.mode "authority") -}}
+{{- fail "kind: a WasmPlugin cannot put stateful_session into the chain, which mode endpoint needs; take kind EnvoyFilter or mode authority" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "podpin.check.module" -}}
+{{- with .Values.module -}}
+{{- if not .url -}}
+{{- fail "module.url: missing; oci://…, https://… or file:///… on the proxies" -}}
+{{- end -}}
+{{- if and (not .sha256) (not (hasPrefix "file:" .url)) -}}
+{{- fail (printf "module.sha256: missing; %s" (ternary "the digest of the image's manifest, without sha256:" "that of the module" (hasPrefix "oci:" .url))) -}}
+{{- end -}}
+{{- if and .sha256 (hasPrefix "file:" .url) -}}
+{{- fail "module.sha256: a file on the proxy is not checked; leave it out" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "podpin.check.filter" -}}
+{{- $values := .Values -}}
+{{- with $values.store -}}
+{{- if eq .kind "redis" -}}
+{{- if and .front.service .cluster -}}
+{{- fail "store.cluster: store.front.service names the front already" -}}
+{{- end -}}
+{{- if and .front.service .authority -}}
+{{- fail "store.authority: store.front gives it; it goes with store.cluster" -}}
+{{- end -}}
+{{- if not (or .front.service .cluster) -}}
+{{- fail "store.front.service: missing; the Service of the HTTP front of the Redis" -}}
+{{- end -}}
+{{- if and .front.service (not .front.port) -}}
+{{- fail "store.front.port: missing" -}}
+{{- end -}}
+{{- if eq .dialect "upstash" -}}
+{{- if or .user .password -}}
+{{- fail "store.user: is for the dialect webdis; upstash takes store.token" -}}
+{{- end -}}
+{{- else -}}
+{{- if .token -}}
+{{- fail "store.token: is for the dialect upstash; webdis takes store.user and store.password" -}}
+{{- end -}}
+{{- if ne (empty .user) (empty .password) -}}
+{{- fail (printf "store.%s: missing; user and password go together" (ternary "user" "password" (empty .user))) -}}
+{{- end -}}
+{{- end -}}
+{{- include "podpin.check.bounds" (list "store.timeout" .timeout 1 60000 "1ms to 1m") -}}
+{{- else -}}
+{{- range $key := list "cluster" "authority" "timeout" "key_prefix" "dialect" "user" "password" "token" "on_error" -}}
+{{- if get $values.store $key -}}
+{{- fail (printf "store.%s: is for store.kind redis" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if .front.service -}}
+{{- fail "store.front.service: is for store.kind redis" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.session -}}
+{{- $year := 31536000000 -}}
+{{- include "podpin.check.bounds" (list "session.idle_timeout" .idle_timeout 1000 $year "1s to 8760h") -}}
+{{- include "podpin.check.bounds" (list "session.max_age" .max_age 1000 $year "1s to 8760h") -}}
+{{- if .idle_timeout -}}
+{{- $most := .max_age | default "24h" -}}
+{{- if gt (include "podpin.milliseconds" .idle_timeout | atoi) (include "podpin.milliseconds" $most | atoi) -}}
+{{- fail (printf "session.idle_timeout: %s is longer than session.max_age, %s" .idle_timeout $most) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.placement.drain -}}
+{{- if ne $values.mode "authority" -}}
+{{- fail "placement.drain: is for mode authority; in mode endpoint Envoy picks" -}}
+{{- end -}}
+{{- $first := int $values.workload.first_ordinal -}}
+{{- $end := add $first (int $values.workload.replicas) | int -}}
+{{- range $values.placement.drain -}}
+{{- if or (lt (int .) $first) (ge (int .) $end) -}}
+{{- fail (printf "placement.drain: %d is outside the %d replicas of %s" (int .) (int $values.workload.replicas) $values.workload.stateful_set) -}}
+{{- end -}}
+{{- end -}}
+{{- if ge (len (uniq $values.placement.drain)) (int $values.workload.replicas) -}}
+{{- fail "placement.drain: leaves no pod to place a new session on" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.placement.policy (ne $values.mode "authority") -}}
+{{- fail "placement.policy: is for mode authority; in mode endpoint Envoy picks" -}}
+{{- end -}}
+{{- if and (ne $values.mode "endpoint") (ne $values.endpoint_header "x-podpin-endpoint") -}}
+{{- fail "endpoint_header: is for mode endpoint" -}}
+{{- end -}}
+{{- end }}
+
+{{/* A duration between two numbers of milliseconds, if it is set. */}}
+{{- define "podpin.check.bounds" -}}
+{{- $name := index . 0 -}}
+{{- with index . 1 -}}
+{{- $value := include "podpin.milliseconds" . | atoi -}}
+{{- if or (lt $value (index $ 2)) (gt $value (index $ 3)) -}}
+{{- fail (printf "%s: %s is outside of %s" $name . (index $ 4)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What a cluster shows, if there is one to look at. */}}
+{{- define "podpin.check.cluster" -}}
+{{- $workload := .Values.workload -}}
+{{- $namespace := .Release.Namespace -}}
+{{- $service := lookup "v1" "Service" $namespace $workload.service -}}
+{{- if $service -}}
+{{- if eq (toString $service.spec.clusterIP) "None" -}}
+{{- fail (printf "workload.service: Service %s is headless; requests without a session need one with an address of its own" $workload.service) -}}
+{{- end -}}
+{{- include "podpin.check.port" (list "workload.service" $service $workload.port) -}}
+{{- end -}}
+{{- if eq .Values.mode "authority" -}}
+{{- $set := lookup "apps/v1" "StatefulSet" $namespace $workload.stateful_set -}}
+{{- if $set -}}
+{{- if ne $set.spec.serviceName $workload.headless_service -}}
+{{- fail (printf "workload.headless_service: StatefulSet %s has spec.serviceName %s, not %s" $workload.stateful_set $set.spec.serviceName $workload.headless_service) -}}
+{{- end -}}
+{{- $start := dig "spec" "ordinals" "start" 0 $set | int -}}
+{{- if ne $start (int $workload.first_ordinal) -}}
+{{- fail (printf "workload.first_ordinal: StatefulSet %s has spec.ordinals.start %d, not %d" $workload.stateful_set $start (int $workload.first_ordinal)) -}}
+{{- end -}}
+{{- end -}}
+{{- $headless := lookup "v1" "Service" $namespace $workload.headless_service -}}
+{{- if $headless -}}
+{{- if ne (toString $headless.spec.clusterIP) "None" -}}
+{{- fail (printf "workload.headless_service: Service %s is not headless, so pods have no names" $workload.headless_service) -}}
+{{- end -}}
+{{- include "podpin.check.port" (list "workload.headless_service" $headless $workload.port) -}}
+{{- if and (eq .Values.pods.resolution "DNS") (not $headless.spec.publishNotReadyAddresses) -}}
+{{- fail (printf "workload.headless_service: Service %s lacks publishNotReadyAddresses: true, so a pod that is not ready has no name; set it, or pods.resolution: STATIC" $workload.headless_service) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $front := .Values.store.front -}}
+{{- if $front.service -}}
+{{- $service := lookup "v1" "Service" ($front.namespace | default $namespace) $front.service -}}
+{{- if and $service (eq (toString $service.spec.clusterIP) "None") -}}
+{{- fail (printf "store.front.service: Service %s is headless; Envoy cannot send requests of its own there" $front.service) -}}
+{{- end -}}
+{{- end -}}
+{{- $gateway := .Values.where.gateway -}}
+{{- if and $gateway.labels (eq .Values.mode "authority") -}}
+{{- $parts := splitList "/" $gateway.gateway -}}
+{{- $object := lookup "networking.istio.io/v1" "Gateway" (first $parts) (last $parts) -}}
+{{- if $object -}}
+{{- $wanted := printf "*.%s" (include "podpin.headless" .) -}}
+{{- $hosts := list -}}
+{{- range $object.spec.servers -}}
+{{- if eq (int .port.number) (int $gateway.port) -}}
+{{- range .hosts -}}
+{{- $hosts = append $hosts (splitList "/" . | last) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or (has $wanted $hosts) (has "*" $hosts)) -}}
+{{- fail (printf "where.gateway.gateway: no server of %s at port %d has the host %q, to which requests are steered" $gateway.gateway (int $gateway.port) $wanted) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A Service has the port, and Istio takes it for HTTP. */}}
+{{- define "podpin.check.port" -}}
+{{- $key := index . 0 -}}
+{{- $service := index . 1 -}}
+{{- $number := index . 2 | int -}}
+{{- $found := dict -}}
+{{- range $service.spec.ports -}}
+{{- if eq (int .port) $number -}}
+{{- $found = . -}}
+{{- end -}}
+{{- end -}}
+{{- if not $found -}}
+{{- fail (printf "%s: Service %s has no port %d" $key $service.metadata.name $number) -}}
+{{- end -}}
+{{- $is_http := or (regexMatch "^(http|http2|grpc)(-.*)?$" (toString (get $found "name"))) (has (toString (get $found "appProtocol")) (list "http" "http2" "grpc" "kubernetes.io/h2c")) -}}
+{{- if not $is_http -}}
+{{- fail (printf "%s: port %d of Service %s is named %q; Istio knows HTTP by a name that begins with http" $key $number $service.metadata.name (toString (get $found "name"))) -}}
+{{- end -}}
+{{- end }}
