@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -23,6 +24,8 @@ type proxy struct {
 	log     string
 	// The address that clients connect to instead of the one of a name; none for a sidecar.
 	address string
+	// Ends it, after a look at what it refused.
+	stop func(*testing.T)
 }
 
 // node is what a proxy says of itself.
@@ -76,10 +79,16 @@ func (c *cluster) proxy(t *testing.T, node node) *proxy {
 	}
 	ended := make(chan struct{})
 	go func() { command.Wait(); close(ended) }()
+	var once sync.Once
+	p.stop = func(t *testing.T) {
+		once.Do(func() {
+			p.check(t)
+			command.Process.Kill()
+			<-ended
+		})
+	}
 	t.Cleanup(func() {
-		p.check(t)
-		command.Process.Kill()
-		<-ended
+		p.stop(t)
 		if t.Failed() {
 			t.Logf("Envoy's log:\n%s", tail(p.logged(), 60))
 		}

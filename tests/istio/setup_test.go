@@ -33,7 +33,11 @@ spec:
 `
 
 // setup is one way to run Podpin: where, and how it steers.
-type setup struct{ where, mode, resolution string }
+type setup struct {
+	where, mode, resolution string
+	// More values of the chart.
+	more string
+}
 
 func (s setup) String() string {
 	if s.resolution == "" {
@@ -43,12 +47,12 @@ func (s setup) String() string {
 }
 
 var setups = []setup{
-	{"gateway", "authority", "DNS"},
-	{"gateway", "authority", "STATIC"},
-	{"gateway", "endpoint", ""},
-	{"sidecar", "authority", "DNS"},
-	{"sidecar", "authority", "STATIC"},
-	{"sidecar", "endpoint", ""},
+	{where: "gateway", mode: "authority", resolution: "DNS"},
+	{where: "gateway", mode: "authority", resolution: "STATIC"},
+	{where: "gateway", mode: "endpoint"},
+	{where: "sidecar", mode: "authority", resolution: "DNS"},
+	{where: "sidecar", mode: "authority", resolution: "STATIC"},
+	{where: "sidecar", mode: "endpoint"},
 }
 
 // values are those of the chart for a workload, with more of them at the end.
@@ -67,7 +71,7 @@ func (s setup) values(name, host string, replicas int, more string) string {
 		}
 		values += fmt.Sprintf("where: {gateway: {labels: {istio: ingressgateway}, namespace: default, port: %d, %shosts: [%s]}}\n", public, gateway, host)
 	}
-	return values + more
+	return values + s.more + more
 }
 
 // scene is a workload of a cluster behind a proxy with Podpin.
@@ -95,14 +99,27 @@ func (s setup) stage(t *testing.T, prepare func(*scene) []string) *scene {
 		sc.beside = append(sc.beside, prepare(sc)...)
 	}
 	c.start(t, sc.resources(t, 3)...)
-	if s.where == "gateway" {
-		sc.proxy = c.gateway(t, public)
+	sc.begin(t)
+	return sc
+}
+
+// begin starts the proxy.
+func (sc *scene) begin(t *testing.T) {
+	t.Helper()
+	if sc.where == "gateway" {
+		sc.proxy = sc.gateway(t, public)
 		sc.client = sc.proxy.at("http://mcp.example.com/mcp")
 	} else {
-		sc.proxy = c.sidecar(t)
+		sc.proxy = sc.sidecar(t)
 		sc.client = sc.proxy.at("http://mcp-myserver.default.svc.cluster.local:8080/mcp")
 	}
-	return sc
+}
+
+// restart ends the proxy and starts another, which knows nothing.
+func (sc *scene) restart(t *testing.T) {
+	t.Helper()
+	sc.proxy.stop(t)
+	sc.begin(t)
 }
 
 // release renders the release once more, with other values.
