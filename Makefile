@@ -9,7 +9,7 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio bench lint envoy
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio manifests bench lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-istio prerequisites-build prerequisites-lint
 
 help: ## Shows this list
@@ -44,6 +44,10 @@ test-istio: prerequisites-istio build envoy ## Runs the chart's output through i
 	@tests/istio/install-tools
 	@$(CARGO) build --locked --release --package podpin-check
 	cd tests/istio && go test -count=1 -timeout 30m -v .
+
+manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once more
+	@tests/istio/install-tools
+	@istio/manifests/render
 
 bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench

@@ -117,9 +117,7 @@ func (p *proxy) check(t *testing.T) {
 			t.Errorf("the proxy refused a configuration: %s is %s", name, value)
 		}
 	}
-	if rejected := p.cluster.rejected(); rejected != "" {
-		t.Error(rejected)
-	}
+	until(t, "each proxy to accept what istiod sent it", func() bool { return p.cluster.rejected() == "" })
 }
 
 func (p *proxy) get(path string) string {
@@ -160,6 +158,14 @@ func tail(text string, lines int) string {
 
 // client sends requests through the proxy.
 func (p *proxy) client() *http.Client {
+	return &http.Client{
+		Transport:     p.transport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// transport connects to the proxy, or where it intercepts.
+func (p *proxy) transport() *http.Transport {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, number, err := net.SplitHostPort(address)
 		if err != nil {
@@ -173,10 +179,7 @@ func (p *proxy) client() *http.Client {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	return &http.Client{
-		Transport:     &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 100},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 100}
 }
 
 // bootstrap is what Istio's agent gives an Envoy, as far as it matters here.

@@ -3,6 +3,7 @@ package istio
 import (
 	"encoding/pem"
 	"net"
+	"strings"
 	"testing"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -62,7 +63,9 @@ func (s *sds) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecretsSe
 		}
 		response := &discovery.DiscoveryResponse{TypeUrl: request.TypeUrl, VersionInfo: "1", Nonce: "1"}
 		for _, name := range request.ResourceNames {
-			if resource := s.resources[name]; resource != nil {
+			if strings.HasPrefix(name, "file-cert:") {
+				response.Resources = append(response.Resources, ofFiles(name))
+			} else if resource := s.resources[name]; resource != nil {
 				response.Resources = append(response.Resources, resource)
 			}
 		}
@@ -70,6 +73,18 @@ func (s *sds) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecretsSe
 			return err
 		}
 	}
+}
+
+// ofFiles is the certificate of a gateway, named by its files.
+func ofFiles(name string) *anypb.Any {
+	chain, key, _ := strings.Cut(strings.TrimPrefix(name, "file-cert:"), "~")
+	file := func(name string) *core.DataSource {
+		return &core.DataSource{Specifier: &core.DataSource_Filename{Filename: name}}
+	}
+	resource, _ := anypb.New(&tlsv3.Secret{Name: name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
+		CertificateChain: file(chain), PrivateKey: file(key),
+	}}})
+	return resource
 }
 
 func inline(bytes []byte) *core.DataSource {

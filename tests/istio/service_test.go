@@ -14,6 +14,12 @@ const port = 8080
 // service makes a Service; with no address, a headless one.
 func (c *cluster) service(t *testing.T, name, namespace, address string, number int32, selector map[string]string) {
 	t.Helper()
+	c.serviceTo(t, name, namespace, address, number, number, selector)
+}
+
+// serviceTo makes one whose pods have another port.
+func (c *cluster) serviceTo(t *testing.T, name, namespace, address string, number, target int32, selector map[string]string) {
+	t.Helper()
 	ip := address
 	if ip == "" {
 		ip = "None"
@@ -22,10 +28,23 @@ func (c *cluster) service(t *testing.T, name, namespace, address string, number 
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 		Spec: corev1.ServiceSpec{
 			ClusterIP: ip, ClusterIPs: []string{ip}, Selector: selector, PublishNotReadyAddresses: address == "",
-			Ports: []corev1.ServicePort{{Name: "http-mcp", Port: number, TargetPort: intstr.FromInt32(number), Protocol: corev1.ProtocolTCP}},
+			Ports: []corev1.ServicePort{{Name: "http-mcp", Port: number, TargetPort: intstr.FromInt32(target), Protocol: corev1.ProtocolTCP}},
 		},
 	}, c.client.Kube().CoreV1().Services(namespace))
 	c.hosts[name+"."+namespace+".svc.cluster.local"] = address
+}
+
+// more gives a Service another port.
+func (c *cluster) more(t *testing.T, name, namespace string, number int32) {
+	t.Helper()
+	services := c.client.Kube().CoreV1().Services(namespace)
+	service, err := services.Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service = service.DeepCopy()
+	service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: "http-more", Port: number, TargetPort: intstr.FromInt32(number), Protocol: corev1.ProtocolTCP})
+	create(t, service, services)
 }
 
 // endpoint is a pod as EndpointSlices have it.

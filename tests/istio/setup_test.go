@@ -69,7 +69,7 @@ func (s setup) values(name, host string, replicas int, more string) string {
 		if s.mode == "authority" {
 			gateway = "gateway: default/public, "
 		}
-		values += fmt.Sprintf("where: {gateway: {labels: {istio: ingressgateway}, namespace: default, port: %d, %shosts: [%s]}}\n", public, gateway, host)
+		values += fmt.Sprintf("where: {gateway: {labels: {istio: ingressgateway}, namespace: default, %shosts: [%s]}}\n", gateway, host)
 	}
 	return values + s.more + more
 }

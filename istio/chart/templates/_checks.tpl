@@ -58,13 +58,76 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- end -}}
 {{- end }}
 
-{{/* What the filter wants of a range. Its bits beyond the prefix are left to podpin-check. */}}
+{{/* What the filter wants of a range, of which it knows 16 bits at a time. */}}
 {{- define "podpin.check.range" -}}
+{{- $range := . -}}
 {{- $prefix := splitList "/" . | last | atoi -}}
+{{- $address := splitList "/" . | first -}}
 {{- $is_v6 := contains ":" . -}}
-{{- if or (lt $prefix 8) (gt $prefix (ternary 128 32 $is_v6)) -}}
-{{- fail (printf "workload.addresses: %q: a prefix is 8 to %d bits long" . (ternary 128 32 $is_v6)) -}}
+{{- $most := ternary 128 32 $is_v6 -}}
+{{- if or (lt $prefix 8) (gt $prefix $most) -}}
+{{- fail (printf "workload.addresses: %q: a prefix is 8 to %d bits long" . $most) -}}
 {{- end -}}
+{{- $groups := include (ternary "podpin.groups.v6" "podpin.groups.v4" $is_v6) $address | fromJsonArray -}}
+{{- if ne (len $groups) (div $most 16 | int) -}}
+{{- fail (printf "workload.addresses: %q is not a CIDR range such as 10.244.0.0/16 or fd00:10::/32" $range) -}}
+{{- end -}}
+{{- range $index, $group := $groups -}}
+{{- $unit := include "podpin.unit" (list $prefix $index) | int -}}
+{{- if mod (int $group) $unit -}}
+{{- fail (printf "workload.addresses: %q has bits beyond its prefix" $range) -}}
+{{- end -}}
+{{- end -}}
+{{- /* Link-local, where clouds have their metadata servers, and IPv6 forms of IPv4 addresses. */ -}}
+{{- $none := ternary (list (dict "groups" (list 65152) "prefix" 10) (dict "groups" (list 0 0 0 0 0 65535) "prefix" 96)) (list (dict "groups" (list 43518) "prefix" 16)) $is_v6 -}}
+{{- range $none -}}
+{{- $prefix := min $prefix .prefix | int -}}
+{{- $overlaps := true -}}
+{{- range $index, $group := .groups -}}
+{{- $unit := include "podpin.unit" (list $prefix $index) | int -}}
+{{- if ne (div (index $groups $index | int) $unit) (div $group $unit) -}}
+{{- $overlaps = false -}}
+{{- end -}}
+{{- end -}}
+{{- if $overlaps -}}
+{{- fail (printf "workload.addresses: %q has link-local or IPv4-mapped addresses, which no pod has" $range) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* How far apart networks are in a group of 16 bits: of a prefix, and the group's place. */}}
+{{- define "podpin.unit" -}}
+{{- $bits := max 0 (min 16 (sub (index . 0) (mul 16 (index . 1)))) | int -}}
+{{- index (list 65536 32768 16384 8192 4096 2048 1024 512 256 128 64 32 16 8 4 2 1) $bits -}}
+{{- end }}
+
+{{- define "podpin.groups.v4" -}}
+{{- $groups := list -}}
+{{- if regexMatch "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\\.|$)){4}$" . -}}
+{{- $bytes := splitList "." . -}}
+{{- range list 0 2 -}}
+{{- $groups = append $groups (add (mul 256 (index $bytes . | atoi)) (index $bytes (add1 . | int) | atoi)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $groups -}}
+{{- end }}
+
+{{- define "podpin.groups.v6" -}}
+{{- $groups := list -}}
+{{- if and (regexMatch "^[0-9a-f:]+$" .) (le (len (splitList "::" .)) 2) -}}
+{{- $halves := splitList "::" . -}}
+{{- $first := compact (splitList ":" (first $halves)) -}}
+{{- $last := ternary (compact (splitList ":" (last $halves))) list (gt (len $halves) 1) -}}
+{{- $known := add (len $first) (len $last) | int -}}
+{{- $zeros := ternary (sub 8 $known | int) 0 (gt (len $halves) 1) -}}
+{{- $texts := concat $first (ternary (splitList "," (repeat (max 0 (sub $zeros 1) | int) "0," | printf "%s0")) list (gt $zeros 0)) $last -}}
+{{- range $texts -}}
+{{- if regexMatch "^[0-9a-f]{1,4}$" . -}}
+{{- $groups = append $groups (int64 (printf "0x%s" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $groups -}}
 {{- end }}
 
 {{- define "podpin.check.where" -}}
@@ -248,14 +311,14 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- $wanted := printf "*.%s" (include "podpin.headless" .) -}}
 {{- $hosts := list -}}
 {{- range $object.spec.servers -}}
-{{- if eq (int .port.number) (int $gateway.port) -}}
+{{- if or (not $gateway.port) (eq (int .port.number) (int $gateway.port)) -}}
 {{- range .hosts -}}
 {{- $hosts = append $hosts (splitList "/" . | last) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if not (or (has $wanted $hosts) (has "*" $hosts)) -}}
-{{- fail (printf "where.gateway.gateway: no server of %s at port %d has the host %q, to which requests are steered" $gateway.gateway (int $gateway.port) $wanted) -}}
+{{- fail (printf "where.gateway.gateway: no server of %s has the host %q, to which requests are steered" $gateway.gateway $wanted) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{/*
 The patches of one kind of proxies: a list of the release, the context of the patches (SIDECAR_OUTBOUND
-or GATEWAY), the port, and the hosts of the virtual hosts that the filter is on for.
+or GATEWAY), the port of the virtual hosts, if it matters, and their hosts.
 
 The filter comes disabled into the chain, after all that authenticates and authorizes, and each virtual
 host of the workload enables it: all HTTP services of a port share one chain, and so do all hosts of a
@@ -16,7 +16,6 @@ for a configuration that a Wasm filter does not have per host.
 {{- $values := $root.Values -}}
 {{- $is_endpoint := eq $values.mode "endpoint" -}}
 - applyTo: EXTENSION_CONFIG
-  match: {context: {{ $context }}}
   patch:
     operation: ADD
     value:
@@ -108,7 +107,7 @@ for a configuration that a Wasm filter does not have per host.
 {{- if eq $values.pods.resolution "DNS" }}
 {{- range include "podpin.pods" $root | fromJsonArray }}
 - applyTo: CLUSTER
-  match: {context: {{ $context }}, cluster: {service: {{ . }}.{{ include "podpin.headless" $root }}, portNumber: {{ $values.workload.port }}}}
+  match: {context: {{ $context }}, cluster: {service: {{ . }}.{{ include "podpin.headless" $root }}}}
   patch:
     operation: MERGE
     # Istio's own is 60s, for a name that is missing too. That of a pod there is has its TTL.
@@ -118,10 +117,17 @@ for a configuration that a Wasm filter does not have per host.
 {{- end }}
 {{- end }}
 
-{{/* Matches the chain of a port: its context, the port, and the versions of proxies, if not all. */}}
+{{/*
+Matches the chain of a port: its context, the port, and the versions of proxies, if not all. A gateway
+listens on a port that only its Service knows, so there it is every chain.
+*/}}
 {{- define "podpin.chain" -}}
 {{- $filter := dict "name" "envoy.filters.network.http_connection_manager" "subFilter" (dict "name" "envoy.filters.http.router") -}}
-{{- $match := dict "context" (index . 0) "listener" (dict "portNumber" (index . 1) "filterChain" (dict "filter" $filter)) -}}
+{{- $listener := dict "filterChain" (dict "filter" $filter) -}}
+{{- if ne (index . 0) "GATEWAY" -}}
+{{- $_ := set $listener "portNumber" (index . 1) -}}
+{{- end -}}
+{{- $match := dict "context" (index . 0) "listener" $listener -}}
 {{- if gt (len .) 2 -}}
 {{- $_ := set $match "proxy" (dict "proxyVersion" (index . 2)) -}}
 {{- end -}}
@@ -134,7 +140,11 @@ for a configuration that a Wasm filter does not have per host.
 {{- if gt (len .) 3 -}}
 {{- $_ := set $vhost "route" (dict "action" (index . 3)) -}}
 {{- end -}}
-{{- dict "context" (index . 0) "routeConfiguration" (dict "portNumber" (index . 1) "vhost" $vhost) | toJson -}}
+{{- $routes := dict "vhost" $vhost -}}
+{{- with index . 1 -}}
+{{- $_ := set $routes "portNumber" . -}}
+{{- end -}}
+{{- dict "context" (index . 0) "routeConfiguration" $routes | toJson -}}
 {{- end }}
 
 {{/* The configuration of stateful_session: values, and whether an endpoint that is gone can be told from one that is not healthy. */}}

@@ -1,0 +1,120 @@
+package istio
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// shipped are all files with resources of Kubernetes.
+func shipped(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"manifests/*.yaml", "example/*.yaml"} {
+		found, err := filepath.Glob(filepath.Join("../../istio", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			if !strings.HasSuffix(file, "values.yaml") {
+				files = append(files, file)
+			}
+		}
+	}
+	if len(files) < 6 {
+		t.Fatalf("%v", files)
+	}
+	return files
+}
+
+func istioctl(t *testing.T, arguments ...string) string {
+	t.Helper()
+	output, _ := exec.Command(existing(t, ".tools/bin/istioctl", "tests/istio/install-tools"), arguments...).CombinedOutput()
+	return string(output)
+}
+
+// Every EnvoyFilter gets this one.
+var everyEnvoyFilter = regexp.MustCompile(`(?m)^.*EnvoyFilter exposes internal implementation details.*$`)
+
+func TestIstioctlHasNothingToSayOfWhatIsShipped(t *testing.T) {
+	for _, file := range shipped(t) {
+		said := istioctl(t, "validate", "-f", file)
+		for _, line := range strings.Split(everyEnvoyFilter.ReplaceAllString(said, ""), "\n") {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasSuffix(line, "is valid") && !strings.HasSuffix(line, "has warnings:") {
+				t.Errorf("validate %s: %s", file, line)
+			}
+		}
+	}
+	// All at once, for one file names what another has; IST0133 is the one that every EnvoyFilter gets.
+	said := istioctl(t, append([]string{"analyze", "--use-kube=false", "--all-namespaces", besideFile(t)}, shipped(t)...)...)
+	for _, line := range strings.Split(said, "\n") {
+		if strings.Contains(line, "[IST") && !strings.Contains(line, "[IST0133]") {
+			t.Errorf("analyze: %s", line)
+		}
+	}
+	if !strings.Contains(said, "[IST0133]") {
+		t.Errorf("analyze looked at no EnvoyFilter: %s", said)
+	}
+}
+
+// besideFile has what the manifests need of a cluster.
+func besideFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "beside.yaml")
+	text := `
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: mcp-myserver, namespace: default}
+spec: {selector: {app: myserver}, ports: [{name: http-mcp, port: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: mcp-myserver-headless, namespace: default}
+spec: {clusterIP: None, selector: {app: myserver}, ports: [{name: http-mcp, port: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client-0, namespace: default, labels: {app: client}}
+spec: {containers: [{name: client, image: client}, {name: istio-proxy, image: proxy}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gateway-0, namespace: istio-system, labels: {istio: ingressgateway}}
+spec: {containers: [{name: istio-proxy, image: proxy}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-ingressgateway, namespace: istio-system}
+spec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 80}]}
+---
+` + strings.Split(beside, "\n---\n")[0]
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTheManifestsAreWhatTheChartMakes(t *testing.T) {
+	for _, name := range manifests {
+		values, err := os.ReadFile(filepath.Join("../../istio/manifests", name+".values.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rendered, err := template(t, "myserver", string(values))
+		if err != nil {
+			t.Fatalf("%s: %s", name, rendered)
+		}
+		rendered = strings.ReplaceAll(rendered, "managed-by: Helm", "managed-by: kubectl")
+		lines := strings.SplitAfterN(manifest(t, name), "\n", 3)
+		if lines[2] != rendered {
+			t.Errorf("%s.yaml is not what the chart makes of its values: `make manifests` renders it", name)
+		}
+	}
+}

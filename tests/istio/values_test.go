@@ -1,0 +1,339 @@
+package istio
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+const leastAuthority = `
+mode: authority
+workload: {service: mcp, stateful_set: myserver, headless_service: mcp-headless, replicas: 3}
+where: {sidecars: [{namespace: default}]}
+module: {url: file:///podpin.wasm}
+`
+
+const leastEndpoint = `
+mode: endpoint
+workload: {service: mcp}
+where: {sidecars: [{namespace: default}]}
+module: {url: file:///podpin.wasm}
+`
+
+// Overlays of values, and what the refusal of each says.
+var refused = []struct{ base, values, says string }{
+	{"", "mode: ''", "mode: missing"},
+	{"", "mode: dynamic_host", "/mode"},
+	{"", "modes: endpoint", "modes"},
+	{"", "workload: {servise: mcp}", "servise"},
+	{leastEndpoint, "workload: {service: ''}", "workload.service: missing"},
+	{leastEndpoint, "workload: {service: MCP}", "/workload/service"},
+	{leastEndpoint, "workload: {port: 0}", "/workload/port"},
+	{leastEndpoint, "workload: {replicas: 3}", "workload.replicas: is for mode authority"},
+	{leastEndpoint, "workload: {headless_service: x}", "workload.headless_service: is for mode authority"},
+	{leastEndpoint, "workload: {pod_port: 9}", "workload.pod_port: has no effect"},
+	{leastEndpoint, "workload: {addresses: [10.0.0.0/4]}", "workload.addresses"},
+	{leastEndpoint, "workload: {addresses: [10.0.0.1/8]}", "workload.addresses: \"10.0.0.1/8\" has bits beyond"},
+	{leastEndpoint, "workload: {addresses: ['fe80::/64']}", "link-local"},
+	{leastEndpoint, "workload: {addresses: [10.0.0.0]}", "/workload/addresses/0"},
+	{leastEndpoint, "workload: {addresses: [169.254.0.0/16]}", "workload.addresses"},
+	{leastEndpoint, "workload: {addresses: ['10.0.0.0/33']}", "workload.addresses"},
+	{leastAuthority, "workload: {stateful_set: ''}", "workload.stateful_set: missing"},
+	{leastAuthority, "workload: {headless_service: ''}", "workload.headless_service: missing"},
+	{leastAuthority, "workload: {headless_service: mcp}", "workload.headless_service: \"mcp\" is workload.service too"},
+	{leastAuthority, "workload: {replicas: null}", "workload.replicas: missing"},
+	{leastAuthority, "workload: {replicas: 0}", "/workload/replicas"},
+	{leastAuthority, "workload: {max_replicas: 2}", "workload.max_replicas: 2 is less than workload.replicas, 3"},
+	{leastAuthority, "workload: {first_ordinal: -1}", "/workload/first_ordinal"},
+	{leastAuthority, "workload: {addresses: [10.0.0.0/8]}", "workload.addresses: is for mode endpoint"},
+	{leastAuthority, "workload: {stateful_set: " + strings.Repeat("a", 62) + "}", "longer than 63"},
+	{leastAuthority, "workload: {cluster_domain: " + strings.Repeat(strings.Repeat("a", 60)+".", 4) + "x}", "longer than 253"},
+	{leastAuthority, "workload: {cluster_domain: a..b}", "/workload/cluster_domain"},
+	{leastAuthority, "pods: {resolution: dns}", "/pods/resolution"},
+	{leastEndpoint, "where: {sidecars: []}", "where: names neither"},
+	{leastEndpoint, "where: {sidecars: [{labels: {app: x}}]}", "namespace"},
+	{leastEndpoint, "where: {sidecars: [{namespace: a}, {namespace: a}]}", "where.sidecars: names namespace a twice"},
+	{leastEndpoint, "where: {gateway: {labels: {istio: x}}}", "where.gateway.hosts: missing"},
+	{leastEndpoint, "where: {gateway: {hosts: [mcp.example.com]}}", "where.gateway.labels: missing"},
+	{leastEndpoint, "where: {gateway: {labels: {istio: x}, hosts: [a.b, a.b]}}", "where.gateway.hosts: names a host twice"},
+	{leastEndpoint, "where: {gateway: {labels: {istio: x}, hosts: [a.b], server_host: a.b}}", "where.gateway.server_host: is for mode authority"},
+	{leastAuthority, "where: {gateway: {labels: {istio: x}, hosts: [a.b]}}", "where.gateway.gateway: missing"},
+	{leastEndpoint, "kind: WasmPlugin", "kind: a WasmPlugin cannot put stateful_session"},
+	{leastEndpoint, "module: {url: ''}", "module.url: missing"},
+	{leastEndpoint, "module: {url: /podpin.wasm}", "/module/url"},
+	{leastEndpoint, "module: {url: 'oci://a/b:1'}", "module.sha256: missing; the digest of the image's manifest"},
+	{leastEndpoint, "module: {url: 'https://a/b', sha256: abc}", "/module/sha256"},
+	{leastEndpoint, "module: {sha256: '" + strings.Repeat("0", 64) + "'}", "module.sha256: a file on the proxy"},
+	{leastEndpoint, "failure_policy: FAIL_SOMEHOW", "/failure_policy"},
+	{leastEndpoint, "endpoint_header: x-envoy-pin", "/endpoint_header"},
+	{leastAuthority, "endpoint_header: x-pin", "endpoint_header: is for mode endpoint"},
+	{leastEndpoint, "scope: 'a b'", "/scope"},
+	{leastEndpoint, "store: {kind: memory}", "/store/kind"},
+	{leastEndpoint, "store: {capacity: 1}", "/store/capacity"},
+	{leastEndpoint, "store: {kind: redis}", "store.front.service: missing"},
+	{leastEndpoint, "store: {kind: redis, front: {service: webdis}}", "store.front.port: missing"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, front: {service: webdis, port: 1}}", "store.cluster: store.front.service names"},
+	{leastEndpoint, "store: {kind: redis, authority: x, front: {service: webdis, port: 1}}", "store.authority: store.front gives it"},
+	{leastEndpoint, "store: {front: {service: webdis}}", "store.front.service: is for store.kind redis"},
+	{leastEndpoint, "store: {timeout: 1s}", "store.timeout: is for store.kind redis"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, timeout: 2m}", "store.timeout: 2m is outside of 1ms to 1m"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, timeout: 1 s}", "/store/timeout"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, user: me}", "store.password: missing"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, password: me}", "store.user: missing"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, user: 'a:b', password: me}", "/store/user"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, token: t}", "store.token: is for the dialect upstash"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, dialect: upstash, user: a, password: b}", "store.user: is for the dialect webdis"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, on_error: retry}", "/store/on_error"},
+	{leastEndpoint, "session: {idle_timeout: 2 hours}", "/session/idle_timeout"},
+	{leastEndpoint, "session: {idle_timeout: 10ms}", "session.idle_timeout: 10ms is outside of 1s to 8760h"},
+	{leastEndpoint, "session: {max_age: 9999h}", "session.max_age: 9999h is outside"},
+	{leastEndpoint, "session: {idle_timeout: 25h}", "session.idle_timeout: 25h is longer than session.max_age, 24h"},
+	{leastEndpoint, "session: {idle_timeout: 2h, max_age: 1h}", "session.idle_timeout: 2h is longer than session.max_age, 1h"},
+	{leastEndpoint, "placement: {drain: [1]}", "placement.drain: is for mode authority"},
+	{leastEndpoint, "placement: {policy: random}", "placement.policy: is for mode authority"},
+	{leastAuthority, "placement: {drain: [3]}", "placement.drain: 3 is outside the 3 replicas of myserver"},
+	{leastAuthority, "placement: {drain: [0, 1, 2]}", "placement.drain: leaves no pod"},
+	{leastAuthority, "placement: {policy: least}", "/placement/policy"},
+	{leastEndpoint, "paths: [mcp]", "/paths/0"},
+	{leastEndpoint, "paths: ['/a?b']", "/paths/0"},
+	{leastEndpoint, "sse_paths: ['/a*b']", "/sse_paths/0"},
+	{leastEndpoint, "on_unreachable: retry", "/on_unreachable"},
+}
+
+func TestAWrongValueIsRefusedByASentenceThatNamesIt(t *testing.T) {
+	for _, row := range refused {
+		output, err := template(t, "myserver", overlay(t, row.base, row.values))
+		if err == nil {
+			t.Errorf("%s: not refused", row.values)
+		} else if !strings.Contains(output, row.says) {
+			t.Errorf("%s: refused by %s", row.values, output)
+		}
+	}
+}
+
+func TestARefusalShowsNoSecret(t *testing.T) {
+	for _, values := range []string{
+		"store: {kind: redis, cluster: x, token: 'hun ter2'}", "store: {kind: redis, cluster: x, password: \"hunter2\\n\", user: u}",
+		"store: {kind: redis, cluster: x, password: hunter2}", "store: {password: hunter2}",
+	} {
+		output, err := template(t, "myserver", overlay(t, leastEndpoint, values))
+		if err == nil || strings.Contains(output, "hunter2") || strings.Contains(output, "hun ter2") {
+			t.Errorf("%s: %s", values, output)
+		}
+	}
+}
+
+// overlay puts values on top of others.
+func overlay(t *testing.T, base, values string) string {
+	t.Helper()
+	merged := map[string]any{}
+	for _, text := range []string{base, values} {
+		var layer map[string]any
+		if err := yaml.Unmarshal([]byte(text), &layer); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for key, value := range layer {
+			object, is := value.(map[string]any)
+			if old, was := merged[key].(map[string]any); is && was {
+				for key, value := range object {
+					old[key] = value
+				}
+			} else {
+				merged[key] = value
+			}
+		}
+	}
+	text, err := yaml.Marshal(merged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// configuration is the filter's, in what a chart made.
+func configuration(t *testing.T, rendered string) string {
+	t.Helper()
+	for _, document := range strings.Split(rendered, "\n---\n") {
+		var object map[string]any
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object["kind"] == "EnvoyFilter" {
+			return find(object, "configuration").(map[string]any)["value"].(string)
+		}
+	}
+	t.Fatalf("no EnvoyFilter in %s", rendered)
+	return ""
+}
+
+// check has the filter's own code judge a configuration.
+func check(t *testing.T, configuration string) (string, error) {
+	t.Helper()
+	command := exec.Command(existing(t, "target/release/podpin-check", "make check"), "-")
+	command.Stdin = strings.NewReader(configuration)
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// Values that say all there is to say, in ways that go together.
+var complete = []string{
+	overlayText(leastAuthority, `
+scope: some/scope
+workload: {port: 8081, first_ordinal: 2, cluster_domain: example.local}
+store: {kind: redis, capacity: 1000, cluster: x, authority: front, timeout: 1s, key_prefix: 'a:', dialect: webdis, user: u, password: p, on_error: continue}
+session: {idle_timeout: 1h, max_age: 3h}
+placement: {policy: random, drain: [3]}
+paths: [/a, /b*]
+sse_paths: [/c]
+on_unreachable: unavailable
+`),
+	overlayText(leastEndpoint, `
+endpoint_header: x-pin
+workload: {addresses: [10.244.0.0/16, 'fd00::/64'], pod_port: 9000}
+store: {kind: redis, cluster: x, dialect: upstash, token: t}
+`),
+}
+
+func overlayText(base, values string) string { return base + "\n---\n" + values }
+
+func TestEveryKeyOfTheFilterCanBeSet(t *testing.T) {
+	got := map[string]bool{}
+	for _, pair := range complete {
+		layers := strings.Split(pair, "\n---\n")
+		rendered, err := template(t, "myserver", overlay(t, layers[0], layers[1]))
+		if err != nil {
+			t.Fatal(rendered)
+		}
+		text := configuration(t, rendered)
+		if said, err := check(t, text); err != nil {
+			t.Errorf("%s: %s", text, said)
+		}
+		var config map[string]any
+		if err := json.Unmarshal([]byte(text), &config); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range config {
+			section, is := value.(map[string]any)
+			if !is || key == "steer" {
+				got[key] = true
+				continue
+			}
+			for inner := range section {
+				got[key+"."+inner] = true
+			}
+		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	section := strings.SplitN(strings.SplitN(string(readme), "\n## Configuration\n", 2)[1], "\n## Sessions in Redis\n", 2)[0]
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(section, -1) {
+		for _, key := range strings.Split(row[1], ", ") {
+			want[strings.Trim(key, "`")] = true
+		}
+	}
+	if got, want := keys(got), keys(want); !slices.Equal(got, want) {
+		t.Errorf("the chart sets %v; README has %v", got, want)
+	}
+}
+
+func keys(set map[string]bool) []string {
+	var all []string
+	for key := range set {
+		all = append(all, key)
+	}
+	sort.Strings(all)
+	return all
+}
+
+// Whatever the chart lets pass, the filter takes.
+func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
+	pools := map[string][]string{
+		"scope":                     {"a", "é", strings.Repeat("x", 256), strings.Repeat("x", 257), "a/b c"},
+		"endpoint_header":           {"x-p", "x-", "x-Pin", "x-forwarded-for", "x-" + strings.Repeat("a", 62), "x-" + strings.Repeat("a", 63)},
+		"workload.replicas":         {"1", "1000", "1001", "3.5"},
+		"workload.first_ordinal":    {"0", "1000000", "1000001"},
+		"workload.stateful_set":     {"-a", "a-", strings.Repeat("a", 60), "a.b", "0"},
+		"workload.headless_service": {strings.Repeat("a", 63), "a_b"},
+		"workload.cluster_domain":   {"x", "-x", "a.b.c", strings.Repeat("a.", 90) + "b"},
+		"workload.addresses":        {"[]", "['10.0.0.0/8']", "['10.0.0.1/8']", "['10.0.0.0/7']", "['::ffff:0:0/96']", "['fe80::/64']", "['fd00::/64', '999.0.0.0/8']", "['0.0.0.0/0']", "['fd00::1/64']", "['169.254.169.254/32']", "['128.0.0.0/8']", "['a9fe::/16']", "['::/8']", "['fd00:10:ff00::/40']", "['1:2:3:4:5:6:7:8/128']", "['1:2:3:4:5:6:7:8/127']", "['fec0::/10']", "['fe00::/8']", "['1::2::3/128']", "['1:2:3/128']", "['10.0.0/24']", "['01.0.0.0/8']", "['168.0.0.0/8']", "['169.0.0.0/8']", "['169.252.0.0/15']", "['169.254.0.0/15']", "['12345::/32']"},
+		"workload.pod_port":         {"1", "65535", "65536"},
+		"store.kind":                {"shared_data", "redis"},
+		"store.capacity":            {"8", "4194304", "4194305", "8.5"},
+		"store.cluster":             {"x", "outbound|1||x", "a b"},
+		"store.timeout":             {"1ms", "60000ms", "61s", "0s", "1m", "99999999999s"},
+		"store.key_prefix":          {"p:", "p p"},
+		"store.dialect":             {"webdis", "upstash"},
+		"store.user":                {"u", "u:", "ü"},
+		"store.password":            {"p", "p p", "\"p\\t\""},
+		"store.token":               {"t", strings.Repeat("t", 4097)},
+		"store.on_error":            {"fail", "continue"},
+		"session.idle_timeout":      {"1s", "999ms", "1000ms", "24h", "8760h", "9999999999h"},
+		"session.max_age":           {"1s", "1h", "525600m", "525601m"},
+		"placement.policy":          {"random"},
+		"placement.drain":           {"[0]", "[0, 0]", "[1, 2]", "[5]"},
+		"paths":                     {"[/]", "['/*']", "['*']", "['/a#b']", "['/a b']", "[/a, /a]"},
+		"sse_paths":                 {"[]", "[/s]", "['/é']"},
+		"on_unreachable":            {"not_found", "unavailable"},
+	}
+	names := make([]string, 0, len(pools))
+	for name := range pools {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	// The same ones each time, so that a failure is found again.
+	random := rand.New(rand.NewSource(1))
+	passed := 0
+	try := func(values string) {
+		rendered, err := template(t, "myserver", values)
+		if err != nil {
+			return
+		}
+		passed++
+		if said, err := check(t, configuration(t, rendered)); err != nil {
+			t.Errorf("the chart lets pass, but the filter refuses:\n%s%s", values, said)
+		}
+	}
+	for _, base := range []string{leastAuthority, leastEndpoint} {
+		for _, name := range names {
+			for _, value := range pools[name] {
+				more := nested(name, value)
+				if strings.HasPrefix(name, "store.") && name != "store.kind" && name != "store.capacity" {
+					more = overlay(t, "store: {kind: redis, cluster: x}", more)
+				}
+				try(overlay(t, base, more))
+			}
+		}
+		for range 60 {
+			values := base
+			for range 3 {
+				name := names[random.Intn(len(names))]
+				values = overlay(t, values, nested(name, pools[name][random.Intn(len(pools[name]))]))
+			}
+			try(values)
+		}
+	}
+	t.Logf("%d configurations passed", passed)
+	if passed < 60 {
+		t.Error("hardly any passed")
+	}
+}
+
+func nested(name, value string) string {
+	section, key, found := strings.Cut(name, ".")
+	if !found {
+		return fmt.Sprintf("%s: %s", name, value)
+	}
+	return fmt.Sprintf("%s: {%s: %s}", section, key, value)
+}
