@@ -40,7 +40,7 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // identity is a certificate for a service account, or for the names of a public server.
-func (a *authority) identity(t *testing.T, serviceAccount string, names ...string) tls.Certificate {
+func (a *authority) identity(t *testing.T, namespace, serviceAccount string, names ...string) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -50,7 +50,7 @@ func (a *authority) identity(t *testing.T, serviceAccount string, names ...strin
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if serviceAccount != "" {
-		template.URIs = []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/default/sa/" + serviceAccount}}
+		template.URIs = []*url.URL{{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/" + namespace + "/sa/" + serviceAccount}}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {

@@ -19,11 +19,16 @@ func render(t *testing.T, release, values string) string {
 
 func template(t *testing.T, release, values string, sets ...string) (string, error) {
 	t.Helper()
+	return templateIn(t, "default", release, values, sets...)
+}
+
+func templateIn(t *testing.T, namespace, release, values string, sets ...string) (string, error) {
+	t.Helper()
 	chart, err := filepath.Abs("../../istio/chart")
 	if err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{"template", release, chart, "--namespace", "default", "--values", "-"}
+	arguments := []string{"template", release, chart, "--namespace", namespace, "--values", "-"}
 	for _, set := range sets {
 		arguments = append(arguments, "--set", set)
 	}

@@ -19,7 +19,7 @@ func TestAnHTTPSGatewayBehindAServiceOfAnotherPort(t *testing.T) {
 			c := newCluster(t)
 			sc := &scene{setup: setup, cluster: c, myserver: c.workload(t, "myserver", 1, 3)}
 			directory := t.TempDir()
-			certificate, key := pemOf(t, c.authority.identity(t, "", "mcp.example.com"))
+			certificate, key := pemOf(t, c.authority.identity(t, "", "", "mcp.example.com"))
 			files := []string{filepath.Join(directory, "tls.crt"), filepath.Join(directory, "tls.key")}
 			for i, content := range [][]byte{certificate, key} {
 				if err := os.WriteFile(files[i], content, 0o600); err != nil {

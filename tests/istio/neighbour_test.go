@@ -19,7 +19,7 @@ func (c *cluster) neighbour(t *testing.T) {
 		t.Fatal(err)
 	}
 	secure := tls.NewListener(listener, &tls.Config{
-		Certificates: []tls.Certificate{c.authority.identity(t, "other")}, NextProtos: []string{"istio"},
+		Certificates: []tls.Certificate{c.authority.identity(t, "default", "other")}, NextProtos: []string{"istio"},
 	})
 	server := &http.Server{Handler: http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
 		writer.Header().Set("x-pod", "other")

@@ -30,16 +30,21 @@ type proxy struct {
 
 // node is what a proxy says of itself.
 type node struct {
-	kind, ip, name, serviceAccount string
-	labels                         map[string]string
-	version                        string
+	kind, ip, name, namespace, serviceAccount string
+	labels                                    map[string]string
+	version                                   string
 }
 
 // gateway starts the mesh's gateway. Its Gateway resources bind 127.0.0.1.
 func (c *cluster) gateway(t *testing.T, number int) *proxy {
 	t.Helper()
+	return c.gatewayIn(t, "default", number)
+}
+
+func (c *cluster) gatewayIn(t *testing.T, namespace string, number int) *proxy {
+	t.Helper()
 	p := c.proxy(t, node{
-		kind: "router", ip: "127.0.0.1", name: "gateway-0", serviceAccount: "gateway",
+		kind: "router", ip: "127.0.0.1", name: "gateway-0", namespace: namespace, serviceAccount: "gateway",
 		labels: map[string]string{"istio": "ingressgateway"},
 	})
 	p.address = fmt.Sprintf("127.0.0.1:%d", number)
@@ -49,8 +54,13 @@ func (c *cluster) gateway(t *testing.T, number int) *proxy {
 // sidecar starts that of a client, which intercepts what this process sends to the cluster.
 func (c *cluster) sidecar(t *testing.T) *proxy {
 	t.Helper()
+	return c.sidecarIn(t, "default")
+}
+
+func (c *cluster) sidecarIn(t *testing.T, namespace string) *proxy {
+	t.Helper()
 	return c.proxy(t, node{
-		kind: "sidecar", ip: "10.244.0.10", name: "client-0", serviceAccount: "client",
+		kind: "sidecar", ip: "10.244.0.10", name: "client-0", namespace: namespace, serviceAccount: "client",
 		labels: map[string]string{"app": "client"},
 	})
 }
@@ -190,7 +200,7 @@ func (c *cluster) bootstrap(t *testing.T, node node) []byte {
 		version = "1.31.0"
 	}
 	metadata := map[string]any{
-		"NAME": node.name, "NAMESPACE": "default", "CLUSTER_ID": "Kubernetes", "ISTIO_VERSION": version,
+		"NAME": node.name, "NAMESPACE": node.namespace, "CLUSTER_ID": "Kubernetes", "ISTIO_VERSION": version,
 		"INSTANCE_IPS": node.ip, "SERVICE_ACCOUNT": node.serviceAccount, "LABELS": node.labels,
 	}
 	if node.kind == "sidecar" {
@@ -199,7 +209,7 @@ func (c *cluster) bootstrap(t *testing.T, node node) []byte {
 	source := map[string]any{"ads": map[string]any{}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 	bootstrap := map[string]any{
 		"node": map[string]any{
-			"id":      fmt.Sprintf("%s~%s~%s.default~default.svc.cluster.local", node.kind, node.ip, node.name),
+			"id":      fmt.Sprintf("%[1]s~%[2]s~%[3]s.%[4]s~%[4]s.svc.cluster.local", node.kind, node.ip, node.name, node.namespace),
 			"cluster": node.name, "metadata": metadata,
 		},
 		"admin": map[string]any{"address": socket("127.0.0.1:0")},
@@ -212,7 +222,7 @@ func (c *cluster) bootstrap(t *testing.T, node node) []byte {
 		},
 		"static_resources": map[string]any{"clusters": []any{
 			grpcCluster("xds-grpc", c.istiod.Listener.Addr().String()),
-			grpcCluster("sds-grpc", startSDS(t, c.authority, node.serviceAccount)),
+			grpcCluster("sds-grpc", startSDS(t, c.authority, node.namespace, node.serviceAccount)),
 		}},
 	}
 	text, err := json.Marshal(bootstrap)

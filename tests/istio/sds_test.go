@@ -21,9 +21,9 @@ type sds struct {
 }
 
 // Starts one and returns its address.
-func startSDS(t *testing.T, authority *authority, serviceAccount string) string {
+func startSDS(t *testing.T, authority *authority, namespace, serviceAccount string) string {
 	t.Helper()
-	chain, key := pemOf(t, authority.identity(t, serviceAccount))
+	chain, key := pemOf(t, authority.identity(t, namespace, serviceAccount))
 	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.certificate.Raw})
 	secrets := []*tlsv3.Secret{
 		{Name: "default", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{

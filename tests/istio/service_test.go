@@ -56,7 +56,11 @@ type endpoint struct {
 // publish tells which pods are behind a Service.
 func (c *cluster) publish(t *testing.T, service, namespace string, number int32, endpoints []endpoint) {
 	t.Helper()
-	name, protocol := "http-mcp", corev1.ProtocolTCP
+	known, err := c.client.Kube().CoreV1().Services(namespace).Get(t.Context(), service, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, protocol := known.Spec.Ports[0].Name, corev1.ProtocolTCP
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Name: service, Namespace: namespace, Labels: map[string]string{discoveryv1.LabelServiceName: service}},
 		AddressType: discoveryv1.AddressTypeIPv4,

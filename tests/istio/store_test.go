@@ -16,10 +16,12 @@ import (
 
 const redisValues = "store: {kind: redis, front: {service: webdis, namespace: stores, port: 7379}}\n"
 
+const frontAddress = "10.244.98.1"
+
 // redis starts a Redis and its HTTP front as a Service in a namespace of its own.
-func (c *cluster) redis(t *testing.T) {
+func (c *cluster) redis(t *testing.T, namespace string) {
 	t.Helper()
-	const address = "10.244.98.1"
+	const address = frontAddress
 	directory := t.TempDir()
 	config := map[string]any{
 		"redis_host": address, "redis_port": 6379, "http_host": address, "http_port": 7379, "threads": 2, "daemonize": false,
@@ -46,9 +48,9 @@ func (c *cluster) redis(t *testing.T) {
 	})
 	front := endpoint{pod: "webdis-0", address: address, ready: true}
 	labels := map[string]string{"app": "webdis"}
-	c.service(t, "webdis", "stores", "10.96.0.98", 7379, labels)
-	c.pod(t, "stores", "", "webdis", labels, front)
-	c.publish(t, "webdis", "stores", 7379, []endpoint{front})
+	c.service(t, "webdis", namespace, "10.96.0.98", 7379, labels)
+	c.pod(t, namespace, "", "webdis", labels, front)
+	c.publish(t, "webdis", namespace, 7379, []endpoint{front})
 }
 
 // start runs a program until the test is over.
@@ -67,7 +69,7 @@ func TestSessionsInARedisOfTheMeshOutliveTheProxy(t *testing.T) {
 	for _, setup := range setups {
 		t.Run(setup.String(), func(t *testing.T) {
 			setup.more = redisValues
-			sc := setup.stage(t, func(sc *scene) []string { sc.redis(t); return nil })
+			sc := setup.stage(t, func(sc *scene) []string { sc.redis(t, "stores"); return nil })
 			var sessions []response
 			for range 10 {
 				sessions = append(sessions, sc.client.initialize(t))
@@ -110,7 +112,7 @@ func TestAFrontHiddenByASidecarScopeIs503AtOnce(t *testing.T) {
 		t.Run(setup.String(), func(t *testing.T) {
 			setup.more = redisValues
 			sc := setup.stage(t, func(sc *scene) []string {
-				sc.redis(t)
+				sc.redis(t, "stores")
 				return []string{`
 apiVersion: networking.istio.io/v1
 kind: Sidecar
@@ -130,7 +132,7 @@ func TestAFrontHiddenFromAGatewayIs503AtOnce(t *testing.T) {
 	for _, setup := range setups[:3] {
 		t.Run(setup.String(), func(t *testing.T) {
 			setup.more = redisValues
-			sc := setup.stage(t, func(sc *scene) []string { sc.redis(t); return nil })
+			sc := setup.stage(t, func(sc *scene) []string { sc.redis(t, "stores"); return nil })
 			sc.isUnavailable(t)
 		})
 	}

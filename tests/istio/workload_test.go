@@ -17,8 +17,8 @@ import (
 
 // workload is a StatefulSet with its two Services. Its pods are real MCP servers behind the mesh's TLS.
 type workload struct {
-	cluster *cluster
-	name    string
+	cluster         *cluster
+	name, namespace string
 	// The third number of the addresses of its pods, of which each has its own.
 	net, last int
 	pods      map[string]*pod
@@ -39,16 +39,21 @@ func (w *workload) pod(ordinal int) string {
 }
 
 func (w *workload) host(ordinal int) string {
-	return w.pod(ordinal) + "." + w.headless() + ".default.svc.cluster.local"
+	return w.pod(ordinal) + "." + w.headless() + "." + w.namespace + ".svc.cluster.local"
 }
 
 // workload makes one with this many pods. Its number tells its addresses from those of others.
 func (c *cluster) workload(t *testing.T, name string, number, replicas int) *workload {
 	t.Helper()
-	w := &workload{cluster: c, name: name, net: number, pods: map[string]*pod{}}
+	return c.workloadIn(t, "default", name, number, replicas)
+}
+
+func (c *cluster) workloadIn(t *testing.T, namespace, name string, number, replicas int) *workload {
+	t.Helper()
+	w := &workload{cluster: c, name: name, namespace: namespace, net: number, pods: map[string]*pod{}}
 	selector := map[string]string{"app": name}
-	c.service(t, w.service(), "default", fmt.Sprintf("10.96.0.%d", number), port, selector)
-	c.service(t, w.headless(), "default", "", port, selector)
+	c.service(t, w.service(), namespace, fmt.Sprintf("10.96.0.%d", number), port, selector)
+	c.service(t, w.headless(), namespace, "", port, selector)
 	for ordinal := range replicas {
 		w.run(t, ordinal)
 	}
@@ -61,7 +66,7 @@ func (w *workload) run(t *testing.T, ordinal int) *pod {
 	w.end(t, ordinal)
 	w.last++
 	p := &pod{endpoint: endpoint{pod: w.pod(ordinal), address: fmt.Sprintf("10.244.%d.%d", w.net, w.last), ready: true}}
-	certificate := w.cluster.authority.identity(t, w.name)
+	certificate := w.cluster.authority.identity(t, w.namespace, w.name)
 	listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", p.address, port))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +98,7 @@ func (w *workload) end(t *testing.T, ordinal int) {
 	p.server.Close()
 	delete(w.pods, p.pod)
 	w.cluster.names.set(w.host(ordinal), "")
-	pods := w.cluster.client.Kube().CoreV1().Pods("default")
+	pods := w.cluster.client.Kube().CoreV1().Pods(w.namespace)
 	if err := pods.Delete(context.Background(), p.pod, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -115,15 +120,15 @@ func (w *workload) publish(t *testing.T) {
 		labels := map[string]string{
 			"app": w.name, "statefulset.kubernetes.io/pod-name": name, "security.istio.io/tlsMode": "istio",
 		}
-		w.cluster.pod(t, "default", w.headless(), w.name, labels, p.endpoint)
-		host := name + "." + w.headless() + ".default.svc.cluster.local"
+		w.cluster.pod(t, w.namespace, w.headless(), w.name, labels, p.endpoint)
+		host := name + "." + w.headless() + "." + w.namespace + ".svc.cluster.local"
 		w.cluster.names.set(host, p.address)
 		w.cluster.hosts[host] = p.address
 		endpoints = append(endpoints, p.endpoint)
 	}
 	sort.Slice(endpoints, func(i, j int) bool { return endpoints[i].pod < endpoints[j].pod })
 	for _, service := range []string{w.service(), w.headless()} {
-		w.cluster.publish(t, service, "default", port, endpoints)
+		w.cluster.publish(t, service, w.namespace, port, endpoints)
 	}
 }
 

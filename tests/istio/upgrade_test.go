@@ -1,0 +1,39 @@
+package istio
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSessionsOutliveAnUpgradeOfTheRelease(t *testing.T) {
+	for _, kind := range []string{"EnvoyFilter", "WasmPlugin"} {
+		for _, setup := range setups {
+			if kind == "WasmPlugin" && setup.mode == "endpoint" {
+				continue
+			}
+			t.Run(kind+"/"+setup.String(), func(t *testing.T) {
+				setup.more = "kind: " + kind + "\n"
+				sc := setup.stage(t, nil)
+				until(t, "the filter to be loaded", func() bool { return strings.Contains(sc.proxy.logged(), " serves default/") })
+				sessions := sc.sessionsOn(t, "myserver-0", "myserver-1", "myserver-2")
+				loaded := strings.Count(sc.proxy.logged(), " serves default/")
+				sc.apply(t, append(sc.beside, sc.release(t, 3, "session: {idle_timeout: 1h}\n"))...)
+				until(t, "the new configuration to be loaded", func() bool {
+					return strings.Count(sc.proxy.logged(), " serves default/") > loaded
+				})
+				sc.still(t, sessions)
+			})
+		}
+	}
+}
+
+func TestUninstalledItLeavesNothing(t *testing.T) {
+	each(t, func(t *testing.T, sc *scene) {
+		sc.client.initialize(t)
+		sc.apply(t, sc.beside...)
+		until(t, "the proxy to have nothing of it", func() bool {
+			return !strings.Contains(sc.proxy.get("/config_dump"), "podpin.default.myserver")
+		})
+		sc.greetNeighbour(t)
+	})
+}
