@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::http::{Edit, HeaderMap, Reply};
 use crate::session::Timestamp;
-use crate::telemetry::{Metric, Note};
+use crate::telemetry::{Gauge, Metric, Note};
 
 pub use crate::shared_data::{Overtaken, SharedData, SharedMap, Version};
 
@@ -70,6 +70,9 @@ pub trait Host: SharedData {
 
     /// Adds one to a counter.
     fn count(&mut self, metric: Metric);
+
+    /// Sets a gauge.
+    fn set(&mut self, gauge: Gauge, value: u64);
 }
 
 /// The host cannot do what was asked.

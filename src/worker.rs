@@ -14,7 +14,7 @@ use crate::pods::Place;
 use crate::session::{SessionKey, Timestamp};
 use crate::steer::Ledger;
 use crate::store::{Store, Wake};
-use crate::telemetry::{Decision, Metric, Throttle};
+use crate::telemetry::{self, Decision, Gauge, Metric, Throttle};
 
 /// What goes wrong again and again is told to the log at most so often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
@@ -44,6 +44,7 @@ impl Worker {
         for key in &config.without_effect {
             warn!("{key} has no effect here");
         }
+        host.set(Gauge::Version, telemetry::version());
         let places = config.steering.places();
         let store = Store::open(&config.store, &config.scope, config.lifetime, places, host);
         let in_use = Lock::new(InUse::new(host.now()));

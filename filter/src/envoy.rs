@@ -11,7 +11,7 @@ use podpin::host::{
 };
 use podpin::http::{self, Edit, Reply};
 use podpin::session::{Scope, Timestamp};
-use podpin::telemetry::{Metric, Note};
+use podpin::telemetry::{Gauge, Metric, Note, name_in};
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
@@ -31,20 +31,25 @@ pub(crate) struct Envoy {
     callouts: Rc<Callouts>,
     /// Envoy's ids of the counters, in the order of [`Metric::all`].
     metrics: Rc<[u32]>,
+    /// Those of the gauges, in the order of [`Gauge::ALL`].
+    gauges: [u32; Gauge::ALL.len()],
     /// The names of the notes, in the order of [`Note::ALL`].
     notes: Rc<Vec<String>>,
 }
 
 impl Envoy {
     pub(crate) fn new(root: u32, callouts: Rc<Callouts>, scope: &Scope) -> Result<Self, Status> {
-        let define = |metric: Metric| {
-            // Envoy's stats have no labels but what `stats_tags` of its bootstrap cut out of names.
-            let name = format!("{}.scope.{}", metric.name(), scope.label());
-            sdk::define_metric(MetricType::Counter, &name)
-        };
-        let metrics = Metric::all().map(define).collect::<Result<_, _>>()?;
+        // Envoy's stats have no labels but what `stats_tags` of its bootstrap cut out of names.
+        let define = |kind, name: &str| sdk::define_metric(kind, &name_in(scope, name));
+        let metrics = Metric::all()
+            .map(|metric| define(MetricType::Counter, &metric.name()))
+            .collect::<Result<_, _>>()?;
+        let mut gauges = [0; Gauge::ALL.len()];
+        for (id, gauge) in gauges.iter_mut().zip(Gauge::ALL) {
+            *id = define(MetricType::Gauge, gauge.name())?;
+        }
         let notes = Note::ALL.map(|note| note.name(scope)).into();
-        Ok(Self { context: root, callouts, metrics, notes: Rc::new(notes) })
+        Ok(Self { context: root, callouts, metrics, gauges, notes: Rc::new(notes) })
     }
 
     fn name_of(&self, note: Note) -> &str {
@@ -161,6 +166,12 @@ impl Host for Envoy {
     fn count(&mut self, metric: Metric) {
         if let Some(id) = self.metrics.get(metric.place()) {
             let _ = sdk::increment_metric(*id, 1);
+        }
+    }
+
+    fn set(&mut self, gauge: Gauge, value: u64) {
+        if let Some(id) = self.gauges.get(gauge as usize) {
+            let _ = sdk::record_metric(*id, value);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Every counter, by name.
+//! Every counter and gauge, by name.
+
+use crate::session::Scope;
 
 use super::Decision;
 
-/// A counter of events since the proxy started. Envoy shows it as `wasmcustom.<name>`, and to
-/// Prometheus as `<name>`.
+/// A counter of events since the proxy started.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Metric {
     /// Exchanges about which this was decided.
@@ -55,7 +56,7 @@ impl Metric {
         }
     }
 
-    /// Its name. Each scope has counters of its own; a proxy makes that a label.
+    /// Its name, the same for all scopes.
     pub fn name(self) -> String {
         let word = match self {
             Self::Decided(decision) => decision.name(),
@@ -72,9 +73,51 @@ impl Metric {
     }
 }
 
+/// A number that is so at present.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Gauge {
+    /// The version of the module that last took a configuration, as [`version`] tells it.
+    Version,
+}
+
+// === impl Gauge ===
+
+impl Gauge {
+    /// All of them, in order.
+    pub const ALL: [Self; 1] = [Self::Version];
+
+    /// Its name, the same for all scopes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Version => "podpin_version",
+        }
+    }
+}
+
+/// The name of a metric of one scope, for a proxy that knows no labels: it has the form in which
+/// Istio has Envoy make a label of a part of the name. Nothing in the scope can end its part early,
+/// since bytes of it other than letters, digits and `-_./` are written `_`.
+pub fn name_in(scope: &Scope, name: &str) -> String {
+    format!("scope=.={};.;{name}", scope.label())
+}
+
+/// The version of this module as one number: 2000 for 0.2.0, 1002003 for 1.2.3.
+pub fn version() -> u64 {
+    number([
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        env!("CARGO_PKG_VERSION_MINOR"),
+        env!("CARGO_PKG_VERSION_PATCH"),
+    ])
+}
+
+fn number(parts: [&str; 3]) -> u64 {
+    parts.into_iter().fold(0, |number, part| number * 1000 + part.parse().unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn all_metrics_are_listed_at_their_place_by_names_of_their_own() {
@@ -84,5 +127,35 @@ mod tests {
         let names: std::collections::BTreeSet<_> = Metric::all().map(Metric::name).collect();
         assert_eq!(names.len(), Metric::all().count());
         assert!(names.contains("podpin_bad_session_id_total"));
+        for (place, gauge) in Gauge::ALL.into_iter().enumerate() {
+            assert_eq!(gauge as usize, place, "{}", gauge.name());
+            assert!(!names.contains(gauge.name()));
+        }
+    }
+
+    #[test]
+    fn a_version_is_one_number() {
+        for (parts, wanted) in [
+            (["0", "2", "0"], 2000),
+            (["0", "2", "1"], 2001),
+            (["1", "2", "3"], 1_002_003),
+            (["12", "0", "999"], 12_000_999),
+        ] {
+            assert_eq!(number(parts), wanted);
+        }
+        assert!(version() >= 2000);
+    }
+
+    proptest! {
+        /// What Istio's tag takes for the value ends at the first `;.;`.
+        #[test]
+        fn no_scope_breaks_out_of_its_part_of_a_name(scope in "[!-~]{1,40}|[;.=]{1,9}|.{1,9}") {
+            let scope = Scope::new(scope);
+            let name = name_in(&scope, "podpin_version");
+            let label = scope.label();
+            let wanted = Some((label.as_str(), "podpin_version"));
+            let rest = name.strip_prefix("scope=.=");
+            prop_assert_eq!(rest.and_then(|rest| rest.split_once(";.;")), wanted);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of the filter's work: decisions, counters, and notes for access logs.
+//! What is told of the filter's work: decisions, counters, gauges, and notes for access logs.
 
 mod decision;
 mod metrics;
@@ -6,6 +6,6 @@ mod note;
 mod throttle;
 
 pub use decision::Decision;
-pub use metrics::Metric;
+pub use metrics::{Gauge, Metric, name_in, version};
 pub use note::Note;
 pub use throttle::Throttle;

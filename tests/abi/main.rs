@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, example_plugin};
 use podpin::host::CallResponse;
+use podpin::telemetry::version;
 use serde_json::json;
 
 use host::Abi;
@@ -39,6 +40,22 @@ fn a_configuration_with_mistakes_is_refused_and_named_in_one_line() {
     );
     // Envoy does not let a request come this far.
     assert!(matches!(abi.request(request(&[])).1, Step::Reply(503, ..)));
+}
+
+#[test]
+fn the_version_is_told_once_a_configuration_is_taken() {
+    let mut broken = example_plugin();
+    broken["steer"] = json!("guess");
+    for (plugin, wanted) in [(broken, None), (example_plugin(), Some(version()))] {
+        let proxy = Arc::new(Mutex::new(ProxyRecord::default()));
+        let worker = std::thread::spawn({
+            let proxy = proxy.clone();
+            move || Abi::worker(proxy, plugin.to_string().as_bytes()).1
+        });
+        assert_eq!(worker.join().expect("the worker lives"), wanted.is_some());
+        let told = proxy.lock().unwrap().gauges.get(&kit::metric("podpin_version")).copied();
+        assert_eq!(told, wanted);
+    }
 }
 
 #[test]
@@ -74,7 +91,10 @@ fn sessions_bound_on_any_worker_are_known_on_every_worker() {
             assert_eq!(step, Step::Go, "{id}");
         }
     });
-    assert_eq!(proxy.lock().unwrap().counters["podpin_steered_total.scope.default/myserver"], 800);
+    assert_eq!(
+        proxy.lock().unwrap().counters["scope=.=default/myserver;.;podpin_steered_total"],
+        800
+    );
 }
 
 /// Two filters of one Envoy, with the same vm_id and scopes of their own.

@@ -10,7 +10,7 @@ use kit::mode::Mode;
 use kit::root;
 use kit::tls::Tls;
 use podpin::config::Config;
-use podpin::telemetry::Metric;
+use podpin::telemetry::{Gauge, Metric};
 use serde_json::{Value, json};
 
 fn read(file: &str) -> String {
@@ -308,4 +308,5 @@ fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
     }
     let metrics: BTreeSet<_> = Metric::all().map(Metric::name).collect();
     assert_eq!(named, metrics);
+    assert_eq!(column(&readme, "gauge", 0), Gauge::ALL.map(Gauge::name));
 }

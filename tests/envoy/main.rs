@@ -10,6 +10,7 @@ mod ipv6;
 mod load;
 mod malformed;
 mod methods;
+mod metrics;
 mod neighbours;
 mod opening;
 mod orphans;

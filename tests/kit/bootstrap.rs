@@ -28,6 +28,10 @@ pub const PODS: &str = "pods";
 /// The certificate authority that an example is written with.
 const AUTHORITY: &str = "/etc/podpin/ca.pem";
 
+/// What Istio writes into the bootstrap of its proxies: `stats_config` of its template
+/// `envoy_bootstrap.json`, filled in for `extraStatTags: [scope]`.
+const ISTIO_STATS: &str = include_str!("../fixtures/istio-stats.json");
+
 /// The module, below the root of the repository.
 pub const MODULE: &str = "dist/podpin.wasm";
 
@@ -172,6 +176,12 @@ impl Bootstrap {
                 cluster["lb_policy"] = policy.into();
             }
         }
+        self
+    }
+
+    /// Has Envoy name and choose its stats as Istio does whose proxies have `extraStatTags: [scope]`.
+    pub fn with_stats_of_istio(mut self) -> Self {
+        self.0["stats_config"] = serde_json::from_str(ISTIO_STATS).expect("JSON");
         self
     }
 

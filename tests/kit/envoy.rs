@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -14,6 +15,10 @@ use tempfile::TempDir;
 use crate::bootstrap::Bootstrap;
 use crate::wait::until;
 use crate::{SCOPE, root};
+
+/// A listener that was replaced closes its connections by and by, the sooner the more requests come.
+/// None of a test's is to be closed so.
+const NEVER: Duration = Duration::from_secs(36000);
 
 pub struct Envoy {
     /// Where the listener `mcp` is.
@@ -31,7 +36,14 @@ impl Envoy {
     pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into(), 2).await
+        Self::start_in(directory, bootstrap, access_log.into(), 2, NEVER).await
+    }
+
+    /// The same, but a listener that was replaced is soon gone.
+    pub async fn start_brief(bootstrap: &Bootstrap) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let access_log = File::create(directory.path().join("access.log"))?;
+        Self::start_in(directory, bootstrap, access_log.into(), 2, Duration::from_secs(1)).await
     }
 
     /// The same with one worker, so that what it costs does not depend on how connections fall to
@@ -39,12 +51,12 @@ impl Envoy {
     pub async fn start_single(bootstrap: &Bootstrap) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into(), 1).await
+        Self::start_in(directory, bootstrap, access_log.into(), 1, NEVER).await
     }
 
     /// The same with the access log on standard output.
     pub async fn start_loud(bootstrap: &Bootstrap) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit(), 2).await
+        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit(), 2, NEVER).await
     }
 
     async fn start_in(
@@ -52,6 +64,7 @@ impl Envoy {
         bootstrap: &Bootstrap,
         access_log: Stdio,
         workers: u32,
+        drain_time: Duration,
     ) -> Result<Self> {
         let config = directory.path().join("envoy.json");
         let bootstrap = bootstrap.clone().for_envoy(minor()?);
@@ -64,9 +77,8 @@ impl Envoy {
             .args(["--disable-hot-restart", "--log-level", "info"])
             .args(["--concurrency", &workers.to_string()])
             .args(["--file-flush-interval-msec", "50"])
-            // A listener that was replaced closes its connections by and by, the sooner the more
-            // requests come. None of a test's is to be closed so.
-            .args(["--drain-time-s", "36000", "--parent-shutdown-time-s", "36001"])
+            .args(["--drain-time-s", &drain_time.as_secs().to_string()])
+            .args(["--parent-shutdown-time-s", &(drain_time.as_secs() + 1).to_string()])
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
@@ -107,6 +119,12 @@ impl Envoy {
             .collect())
     }
 
+    /// The page that Prometheus reads.
+    pub async fn prometheus(&self) -> Result<String> {
+        let url = format!("http://{}/stats/prometheus", self.admin);
+        Ok(reqwest::get(url).await?.text().await?)
+    }
+
     /// One of the filter's counters, by its name without `podpin_` and `_total`.
     pub async fn counter(&self, name: &str) -> u64 {
         self.counter_of(SCOPE, name).await
@@ -114,10 +132,11 @@ impl Envoy {
 
     /// The same of any scope.
     pub async fn counter_of(&self, scope: &str, name: &str) -> u64 {
-        let name = format!("wasmcustom.podpin_{name}_total");
+        let name = format!("podpin_{name}_total");
         let stats = self.stats(&name).await.expect("Envoy's stats");
+        let scoped = stats.get(&format!("wasmcustom.scope=.={scope};.;{name}"));
         // Version 0.1.0 had no scopes.
-        let counter = stats.get(&format!("{name}.scope.{scope}")).or_else(|| stats.get(&name));
+        let counter = scoped.or_else(|| stats.get(&format!("wasmcustom.{name}")));
         counter.copied().unwrap_or(0)
     }
 

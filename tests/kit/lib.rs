@@ -39,5 +39,15 @@ pub fn note(name: &str) -> String {
     format!("wasm.podpin.{SCOPE}.{name}")
 }
 
+/// A metric of this scope, as the filter names it to a proxy.
+pub fn metric(name: &str) -> String {
+    format!("scope=.={SCOPE};.;{name}")
+}
+
+/// The counter of this name without `podpin_` and `_total`, likewise.
+pub fn counter(name: &str) -> String {
+    metric(&format!("podpin_{name}_total"))
+}
+
 /// The domain below which its pods have their names.
 pub const DOMAIN: &str = "mcp-myserver-headless.default.svc.cluster.local";

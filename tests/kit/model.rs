@@ -25,7 +25,7 @@ use crate::driver::{Driver, Scene, VirtualTime};
 use crate::mini_redis::{Front, MiniRedis};
 use crate::mode::Mode;
 use crate::pods::{App, SeenSoFar, noted};
-use crate::{DOMAIN, SCOPE, STATEFUL_SET, note};
+use crate::{DOMAIN, STATEFUL_SET, counter, note};
 
 /// Headers as a proxy has them, with the pseudo-headers of HTTP/2.
 pub type Pairs = Vec<(String, Vec<u8>)>;
@@ -138,6 +138,7 @@ pub struct ProxyRecord {
     pub milliseconds: u64,
     pub randoms: u64,
     pub counters: HashMap<String, u64>,
+    pub gauges: HashMap<String, u64>,
     pub log: Vec<String>,
     /// Callouts that were not asked about yet.
     pub calls: Vec<(u32, Callout)>,
@@ -362,8 +363,7 @@ impl<E: Engine> Driver for Model<E> {
     }
 
     fn counter(&mut self, name: &str) -> u64 {
-        let name = format!("podpin_{name}_total.scope.{SCOPE}");
-        self.engine.proxy().counters.get(&name).copied().unwrap_or(0)
+        self.engine.proxy().counters.get(&counter(name)).copied().unwrap_or(0)
     }
 
     fn noted(&mut self) -> (String, String) {

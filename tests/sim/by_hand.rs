@@ -122,9 +122,5 @@ pub(crate) fn status(step: &Step) -> u16 {
 }
 
 pub(crate) fn counter(sim: &Sim, name: &str) -> u64 {
-    sim.proxy()
-        .counters
-        .get(&format!("podpin_{name}_total.scope.{}", kit::SCOPE))
-        .copied()
-        .unwrap_or(0)
+    sim.proxy().counters.get(&kit::counter(name)).copied().unwrap_or(0)
 }

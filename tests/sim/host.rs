@@ -16,7 +16,7 @@ use podpin::host::{
 };
 use podpin::http::{Edit, HeaderMap, status};
 use podpin::session::{Scope, Timestamp};
-use podpin::telemetry::{Metric, Note};
+use podpin::telemetry::{Gauge, Metric, Note};
 use podpin::worker::Worker;
 use serde_json::Value;
 
@@ -249,11 +249,10 @@ impl Host for SimHost {
     }
 
     fn count(&mut self, metric: Metric) {
-        *self
-            .proxy
-            .borrow_mut()
-            .counters
-            .entry(format!("{}.scope.{}", metric.name(), kit::SCOPE))
-            .or_default() += 1;
+        *self.proxy.borrow_mut().counters.entry(kit::metric(&metric.name())).or_default() += 1;
+    }
+
+    fn set(&mut self, gauge: Gauge, value: u64) {
+        self.proxy.borrow_mut().gauges.insert(kit::metric(gauge.name()), value);
     }
 }

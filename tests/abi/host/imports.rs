@@ -432,6 +432,15 @@ unsafe extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> Status {
     Status::Ok
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_record_metric(id: u32, value: u64) -> Status {
+    on_worker(|worker| {
+        let name = worker.metrics[id as usize].clone();
+        worker.proxy.lock().unwrap().gauges.insert(name, value);
+    });
+    Status::Ok
+}
+
 /// What the SDK refers to and this filter never calls.
 macro_rules! never_called {
     ($($name:ident)*) => { $(
@@ -445,7 +454,7 @@ macro_rules! never_called {
 never_called! {
     proxy_add_header_map_value proxy_close_stream proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
     proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send proxy_grpc_stream
-    proxy_get_status proxy_record_metric proxy_register_shared_queue
+    proxy_get_status proxy_register_shared_queue
     proxy_resolve_shared_queue
     proxy_set_header_map_pairs
 }
