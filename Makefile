@@ -53,6 +53,8 @@ bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, besi
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
+	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio); \
+	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
