@@ -3,14 +3,16 @@
 .DEFAULT_GOAL := help
 EXAMPLE ?= envoy.yaml
 CARGO ?= cargo
+SOURCE ?=
 # A release of each minor of Envoy that the tests are run on, oldest first: the newest one that
 # has a package with V8. That of 1.38.3 was built without it.
 ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio manifests bench lint envoy
-.PHONY: prerequisites prerequisites-redis prerequisites-istio prerequisites-build prerequisites-lint
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio image release manifests bench lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-build
+.PHONY: prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,19 +33,25 @@ check: prerequisites ## Builds dist/podpin-check, which judges configurations of
 	@$(CARGO) build --locked --release --package podpin-check
 	@mkdir -p dist && cp target/release/podpin-check dist/
 
-test: prerequisites-redis build envoy ## Runs all tests, up to those on a real Envoy
+test: prerequisites-test build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace
 
-test-matrix: prerequisites-redis build ## Runs those on a real Envoy on one of each minor that is supported
+test-matrix: prerequisites-test build ## Runs those on a real Envoy on one of each minor that is supported
 	@$(call test_on,$(ENVOYS))
 
-test-oldest: prerequisites-redis build ## Runs them on the oldest only
+test-oldest: prerequisites-test build ## Runs them on the oldest only
 	@$(call test_on,$(firstword $(ENVOYS)))
 
-test-istio: prerequisites-istio build envoy ## Runs the chart's output through istiod's own code on a real Envoy
-	@tests/istio/install-tools
-	@$(CARGO) build --locked --release --package podpin-check
+test-istio: release envoy ## Runs the chart's output through istiod's own code on a real Envoy
 	cd tests/istio && go test -count=1 -timeout 30m -v .
+
+image: build ## Writes dist/image/, the module as an OCI image layout; SOURCE is where its source is
+	@$(CARGO) run --locked --quiet --package podpin-image dist/podpin.wasm dist $(SOURCE) > dist/digests.txt
+	@cat dist/digests.txt
+
+release: prerequisites-istio image check ## Gathers in dist/ what is published: module, image, chart, bill of materials
+	@tests/istio/install-tools
+	@istio/package $(CURDIR)/dist
 
 manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once more
 	@tests/istio/install-tools
@@ -79,6 +87,9 @@ prerequisites:
 
 prerequisites-redis:
 	@tests/prerequisites rust wasm envoy redis
+
+prerequisites-test:
+	@tests/prerequisites rust wasm envoy redis observability
 
 prerequisites-istio:
 	@tests/prerequisites rust wasm envoy redis istio
