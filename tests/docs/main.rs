@@ -1,5 +1,7 @@
 //! The documentation says what is so: every snippet is run or loaded, every table compared.
 
+mod observability;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::OnceLock;

@@ -12,6 +12,7 @@ mod malformed;
 mod methods;
 mod metrics;
 mod neighbours;
+mod observability;
 mod opening;
 mod orphans;
 mod readiness;

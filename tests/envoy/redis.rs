@@ -27,7 +27,7 @@ fn restless() -> reqwest::Client {
     reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
 }
 
-async fn open(envoy: &Envoy) -> String {
+pub(crate) async fn open(envoy: &Envoy) -> String {
     let got = Ask::initialize().send(&restless(), &envoy.url("")).await.expect("a response");
     assert_eq!(got.status(), 200);
     let id = got.headers()["mcp-session-id"].to_str().unwrap().to_owned();
@@ -47,7 +47,7 @@ async fn status(envoy: &Envoy, ask: Ask, id: &str) -> u16 {
     status
 }
 
-async fn call(envoy: &Envoy, id: &str) -> u16 {
+pub(crate) async fn call(envoy: &Envoy, id: &str) -> u16 {
     status(envoy, Ask::tool("count"), id).await
 }
 
@@ -254,7 +254,7 @@ async fn a_session_that_ended_elsewhere_is_not_kept_by_its_use() {
 }
 
 /// The key of a session in Redis.
-fn key_of(id: &str) -> String {
+pub(crate) fn key_of(id: &str) -> String {
     let id = SessionId::parse(id.as_bytes()).unwrap();
     format!("podpin:{:x}", Scope::new("default/myserver").key(id))
 }

@@ -254,7 +254,7 @@ async fn upstash(
 }
 
 /// A program that ends when this thread does, also if it is killed.
-fn child(program: &str) -> Command {
+pub(crate) fn child(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", program]);
     command

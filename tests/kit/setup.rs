@@ -63,11 +63,15 @@ impl Setup {
 }
 
 async fn restart(pods: &mut Pods, envoy: &Envoy, ordinal: usize) {
+    stop(pods, envoy, ordinal).await;
+    pods.start_again(ordinal).expect("the pod comes back");
+}
+
+async fn stop(pods: &mut Pods, envoy: &Envoy, ordinal: usize) {
     let address = SocketAddr::from((pod_ip(ordinal), pods.port));
     pods.stop(ordinal).await;
     until("Envoy to notice", || async { (envoy.connections_to(address).await == 0).then_some(()) })
         .await;
-    pods.start_again(ordinal).expect("the pod comes back");
 }
 
 /// Three pods and a Redis, for any number of Envoys.
@@ -130,6 +134,12 @@ impl SharedSetup {
                 });
             }),
         })
+    }
+
+    /// Ends a pod, and waits until this Envoy has noticed: else it may still send a request on a
+    /// connection that is no more.
+    pub async fn stop(&mut self, envoy: &Envoy, ordinal: usize) {
+        stop(&mut self.pods, envoy, ordinal).await;
     }
 
     /// One more Envoy.
