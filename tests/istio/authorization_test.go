@@ -19,9 +19,9 @@ spec:
 `
 
 func TestADenyForThePublicHostHolds(t *testing.T) {
-	for _, kind := range []string{"EnvoyFilter", "WasmPlugin"} {
+	for _, kind := range []string{"EnvoyFilter", "WasmPlugin", "TrafficExtension"} {
 		for _, setup := range setups[:3] {
-			if kind == "WasmPlugin" && setup.mode == "endpoint" {
+			if kind != "EnvoyFilter" && setup.mode == "endpoint" {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", kind, setup), func(t *testing.T) {
@@ -29,7 +29,11 @@ func TestADenyForThePublicHostHolds(t *testing.T) {
 				sc := setup.stage(t, nil)
 				opened := sc.client.initialize(t)
 				sc.apply(t, append(sc.resources(t, 3), denied)...)
-				until(t, "the policy to be in force", func() bool { return sc.client.post(t, "", initialize).status == 403 })
+				// An open connection stays with the chain that it began with.
+				sc.client = sc.proxy.at(sc.client.url)
+				until(t, "the policy to be in force", func() bool {
+					return sc.proxy.at(sc.client.url).post(t, "", initialize).status == 403
+				})
 				for _, session := range []string{"", opened.session} {
 					if answer := sc.client.post(t, session, whoami); answer.status != 403 {
 						t.Errorf("%s", answer)

@@ -145,3 +145,40 @@ func TestAPodThatIsNotReadyForAWhile(t *testing.T) {
 		sc.still(t, sessions)
 	})
 }
+
+// Nobody tells the release how many pods there are, nor by what names.
+func TestADeploymentUnderAnAutoscaler(t *testing.T) {
+	for _, setup := range []setup{setups[2], setups[5]} {
+		t.Run(setup.String(), func(t *testing.T) {
+			sc := setup.stage(t, func(sc *scene) []string {
+				for ordinal := range 3 {
+					sc.myserver.end(t, ordinal)
+				}
+				sc.myserver.hash = "6b7c9d"
+				sc.myserver.run(t, 0)
+				sc.myserver.run(t, 1)
+				return nil
+			})
+			sessions := sc.sessionsOn(t, sc.myserver.pod(0), sc.myserver.pod(1))
+			for ordinal := 2; ordinal < 6; ordinal++ {
+				sc.myserver.run(t, ordinal)
+			}
+			sc.settled(t, 6)
+			for ordinal := 2; ordinal < 6; ordinal++ {
+				pod := sc.myserver.pod(ordinal)
+				sessions[pod] = sc.client.on(t, pod)
+			}
+			sc.still(t, sessions)
+			for _, ordinal := range []int{0, 3, 4} {
+				sc.myserver.end(t, ordinal)
+			}
+			sc.settled(t, 3)
+			for _, ordinal := range []int{0, 3, 4} {
+				pod := sc.myserver.pod(ordinal)
+				sc.lost(t, sessions[pod])
+				delete(sessions, pod)
+			}
+			sc.still(t, sessions)
+		})
+	}
+}

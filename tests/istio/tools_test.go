@@ -1,12 +1,16 @@
 package istio
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 // shipped are all files with resources of Kubernetes.
@@ -116,5 +120,46 @@ func TestTheManifestsAreWhatTheChartMakes(t *testing.T) {
 		if lines[2] != rendered {
 			t.Errorf("%s.yaml is not what the chart makes of its values: `make manifests` renders it", name)
 		}
+	}
+}
+
+func TestTheChartHasTheAlertsAndTheDashboard(t *testing.T) {
+	for _, name := range []string{"alerts.yaml", "dashboard.json"} {
+		if file(t, "istio/chart/files/"+name) != file(t, "istio/observability/"+name) {
+			t.Errorf("istio/chart/files/%s is another: `make manifests` copies it", name)
+		}
+	}
+	rendered, err := template(t, "myserver", overlay(t, leastEndpoint, "metrics: {rules: {enabled: true, labels: {team: a}}, dashboard: {enabled: true}}"))
+	if err != nil {
+		t.Fatal(rendered)
+	}
+	var rules, source, dashboard map[string]any
+	for _, document := range strings.Split(rendered, "\n---\n") {
+		var object struct {
+			Kind     string
+			Metadata struct{ Labels map[string]string }
+			Spec     map[string]any
+			Data     map[string]string
+		}
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		switch object.Kind {
+		case "PrometheusRule":
+			rules = object.Spec
+			if object.Metadata.Labels["team"] != "a" {
+				t.Errorf("labels %v", object.Metadata.Labels)
+			}
+		case "ConfigMap":
+			if err := json.Unmarshal([]byte(object.Data["podpin.json"]), &dashboard); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(file(t, "istio/observability/alerts.yaml")), &source); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(rules, source) || dashboard["panels"] == nil {
+		t.Errorf("%v", rules)
 	}
 }

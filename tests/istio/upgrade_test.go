@@ -6,9 +6,9 @@ import (
 )
 
 func TestSessionsOutliveAnUpgradeOfTheRelease(t *testing.T) {
-	for _, kind := range []string{"EnvoyFilter", "WasmPlugin"} {
+	for _, kind := range []string{"EnvoyFilter", "WasmPlugin", "TrafficExtension"} {
 		for _, setup := range setups {
-			if kind == "WasmPlugin" && setup.mode == "endpoint" {
+			if kind != "EnvoyFilter" && setup.mode == "endpoint" {
 				continue
 			}
 			t.Run(kind+"/"+setup.String(), func(t *testing.T) {

@@ -22,6 +22,8 @@ type workload struct {
 	// The third number of the addresses of its pods, of which each has its own.
 	net, last int
 	pods      map[string]*pod
+	// What tells it from a StatefulSet, if it is a Deployment.
+	hash string
 }
 
 type pod struct {
@@ -35,6 +37,9 @@ type pod struct {
 func (w *workload) service() string  { return "mcp-" + w.name }
 func (w *workload) headless() string { return w.service() + "-headless" }
 func (w *workload) pod(ordinal int) string {
+	if w.hash != "" {
+		return fmt.Sprintf("%s-%s-%05x", w.name, w.hash, ordinal*7919)
+	}
 	return fmt.Sprintf("%s-%d", w.name, ordinal)
 }
 

@@ -159,8 +159,8 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- end -}}
 {{- $seen = append $seen .namespace -}}
 {{- end -}}
-{{- if and (eq .Values.kind "WasmPlugin") (ne .Values.mode "authority") -}}
-{{- fail "kind: a WasmPlugin cannot put stateful_session into the chain, which mode endpoint needs; take kind EnvoyFilter or mode authority" -}}
+{{- if and (ne .Values.kind "EnvoyFilter") (ne .Values.mode "authority") -}}
+{{- fail (printf "kind: a %s cannot put stateful_session into the chain, which mode endpoint needs; take kind EnvoyFilter or mode authority" .Values.kind) -}}
 {{- end -}}
 {{- end }}
 
