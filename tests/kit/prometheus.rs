@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::redis::child;
 use crate::wait::until;
 
-/// A Prometheus that reads the pages of Envoys several times a second.
+/// A Prometheus that reads the pages of Envoys every second.
 pub struct Prometheus {
     pub address: SocketAddr,
     directory: TempDir,
@@ -33,7 +33,7 @@ impl Prometheus {
     pub async fn start(targets: &[SocketAddr], rules: &Path) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let config = json!({
-            "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [rules],
             "scrape_configs": [{
                 "job_name": "envoy",
