@@ -103,8 +103,8 @@ func curlAsThePageSays(t *testing.T, proxy *proxy) {
 	if ran != 2 || session == "" {
 		t.Errorf("%d requests, session %q", ran, session)
 	}
-	if log := proxy.logged(); !strings.Contains(log, "serves mcp/myserver by authority of 3 replicas") {
-		t.Error("the page says how the log tells the version and the workload")
+	if stats := proxy.get("/stats?filter=podpin"); !strings.Contains(stats, "scope=.=mcp/myserver;.;podpin_version: 2000") {
+		t.Errorf("the pages say how the stats tell the version and the workload: %s", stats)
 	}
 }
 
