@@ -12,6 +12,9 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
+// A port of the gateway that redirects to HTTPS.
+const redirecting = 10081
+
 // A gateway whose Service leads one port to another, and whose server speaks TLS.
 func TestAnHTTPSGatewayBehindAServiceOfAnotherPort(t *testing.T) {
 	for _, setup := range setups[:3] {
@@ -32,8 +35,18 @@ func TestAnHTTPSGatewayBehindAServiceOfAnotherPort(t *testing.T) {
 			c.pod(t, "default", "", "gateway", labels, self)
 			c.publish(t, "gateway", "default", public, []endpoint{self})
 
+			c.more(t, "gateway", "default", redirecting)
 			secure := strings.Replace(publicGateway, "port: {number: 10080, name: http, protocol: HTTP}", "port: {number: 443, name: https, protocol: HTTPS}\n    tls: {mode: SIMPLE, serverCertificate: "+files[0]+", privateKey: "+files[1]+"}", 1)
-			values := strings.Replace(setup.values("myserver", "mcp.example.com", 3, ""), "hosts: [", "port: 443, hosts: [", 1)
+			secure += `
+  - port: {number: 10081, name: http, protocol: HTTP}
+    bind: 127.0.0.1
+    hosts: [mcp.example.com, "*.mcp-myserver-headless.default.svc.cluster.local"]
+    tls: {httpsRedirect: true}
+`
+			values := setup.values("myserver", "mcp.example.com", 3, "")
+			if setup.resolution == "STATIC" {
+				values = strings.Replace(values, "hosts: [", "port: 443, hosts: [", 1)
+			}
 			sc.beside = []string{secure}
 			if setup.mode == "endpoint" {
 				sc.beside = append(sc.beside, publicRoute)
@@ -45,6 +58,12 @@ func TestAnHTTPSGatewayBehindAServiceOfAnotherPort(t *testing.T) {
 			total := sc.client.load(t, 60, 20)
 			if total.calls != 1200 || total.lost != 0 || total.strayed != 0 || len(total.pods) != 3 {
 				t.Errorf("%+v", total)
+			}
+			// The redirection is Envoy's own, before any filter.
+			plain := &proxy{cluster: c, address: fmt.Sprintf("127.0.0.1:%d", redirecting)}
+			answer := plain.at("http://mcp.example.com/mcp").post(t, "", initialize)
+			if answer.status != 301 || answer.header.Get("location") != "https://mcp.example.com/mcp" {
+				t.Errorf("without TLS: %d %s", answer.status, answer.header.Get("location"))
 			}
 			if setup.mode == "authority" {
 				if answer := sc.client.post(t, "", initialize, "Host", sc.myserver.host(1)); answer.status != 404 {

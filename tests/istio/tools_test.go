@@ -163,3 +163,36 @@ func TestTheChartHasTheAlertsAndTheDashboard(t *testing.T) {
 		t.Errorf("%v", rules)
 	}
 }
+
+// The settings by which other tests read Podpin's metrics are those that Istio gives a proxy which has
+// `extraStatTags: [scope]`.
+func TestIstioMakesTheScopeALabel(t *testing.T) {
+	where, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bootstrap, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(where)), "tools/packaging/common/envoy_bootstrap.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := regexp.MustCompile(`"regex": "(\(\{\{ \$tag \}\}.*)",`).FindSubmatch(bootstrap)
+	if tag == nil {
+		t.Fatal("Istio makes tags in another way")
+	}
+	regex := strings.ReplaceAll(strings.ReplaceAll(string(tag[1]), "{{ $tag }}", "scope"), `\\`, `\`)
+	if settings := find(asJSON(t, file(t, "tests/fixtures/istio-stats.json")), "stats_tags"); !strings.Contains(text(t, settings), strings.ReplaceAll(regex, `\`, `\\`)) {
+		t.Errorf("no tag by %s", regex)
+	}
+	if example := file(t, "envoy/envoy.yaml"); !strings.Contains(example, "'"+regex+"'") {
+		t.Errorf("the examples have another tag than %s", regex)
+	}
+}
+
+func asJSON(t *testing.T, text string) any {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
