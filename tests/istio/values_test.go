@@ -260,7 +260,7 @@ func keys(set map[string]bool) []string {
 // Whatever the chart lets pass, the filter takes.
 func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 	pools := map[string][]string{
-		"scope":                     {"a", "é", strings.Repeat("x", 256), strings.Repeat("x", 257), "a/b c"},
+		"scope":                     {"a", "é", strings.Repeat("x", 256), strings.Repeat("x", 257), "a/b c", "'x:'", "'#x'", "'\"x\\y'", "'{x}'"},
 		"endpoint_header":           {"x-p", "x-", "x-Pin", "x-forwarded-for", "x-" + strings.Repeat("a", 62), "x-" + strings.Repeat("a", 63)},
 		"workload.replicas":         {"1", "1000", "1001", "3.5"},
 		"workload.first_ordinal":    {"0", "1000000", "1000001"},

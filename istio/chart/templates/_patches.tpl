@@ -27,7 +27,7 @@ for a configuration that a Wasm filter does not have per host.
           failure_policy: {{ $values.failure_policy }}
           vm_config:
             # Filters with the same vm_id and scope share their sessions, across updates too.
-            vm_id: podpin.{{ include "podpin.scope" $root }}
+            vm_id: {{ printf "podpin.%s" (include "podpin.scope" $root) | quote }}
             runtime: envoy.wasm.runtime.v8
             {{- if hasPrefix "file://" $values.module.url }}
             code: {local: {filename: {{ trimPrefix "file://" $values.module.url | quote }}}}
