@@ -123,3 +123,28 @@ func TestALongStreamHearsItsPodAndIsResumedThere(t *testing.T) {
 		}
 	})
 }
+
+// Whoever resolves the headless Service dials a pod, each time another.
+func TestClientsThatDialTheHeadlessService(t *testing.T) {
+	for _, setup := range setups[3:] {
+		t.Run(setup.String(), func(t *testing.T) {
+			sc := setup.stage(t, nil)
+			const host = "mcp-myserver-headless.default.svc.cluster.local"
+			dialled := sc.proxy.at("http://" + host + ":8080/mcp")
+			sc.hosts[host] = sc.myserver.pods["myserver-0"].address
+			if sc.mode == "endpoint" {
+				if opened := dialled.initialize(t); opened.pod != "myserver-0" || sc.proxy.counter("bound") != 0 {
+					t.Errorf("%s", opened)
+				}
+				return
+			}
+			opened := dialled.on(t, "myserver-2")
+			sc.hosts[host] = sc.myserver.pods["myserver-1"].address
+			for range 10 {
+				if answer := sc.proxy.at(dialled.url).post(t, opened.session, whoami); answer.pod != "myserver-2" {
+					t.Errorf("%s", answer)
+				}
+			}
+		})
+	}
+}
