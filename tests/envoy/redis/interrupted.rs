@@ -62,7 +62,9 @@ async fn vm_dies(change: impl FnOnce(Bootstrap) -> Bootstrap) {
     let waiting = waiting(&setup, &envoy, &id).await;
     // Each goes to one of two workers, and ends the VM there.
     until("all requests to be answered", || async {
-        assert_eq!(send_trailers(&envoy.url("/mcp")).await.unwrap(), 503);
+        // The pod refuses that request with 406, and may do so before the trailers are read.
+        let status = send_trailers(&envoy.url("/mcp")).await.unwrap().as_u16();
+        assert!([503, 406].contains(&status), "{status}");
         waiting.iter().all(JoinHandle::is_finished).then_some(())
     })
     .await;
