@@ -57,6 +57,8 @@ class Connection:
         raise self._task.exception() or NotConnected("the transport ended by itself")
 
     async def close(self):
+        if self._task.done():
+            return
         self._calls.put_nowait(None)
         await self._wait()
         if self._task.exception():
@@ -69,7 +71,7 @@ class Connection:
         )
         if not done:
             self._task.cancel()
-            raise TimeoutError("the transport does neither answer nor end")
+            raise TimeoutError("the transport neither answers nor ends")
 
     async def _run(self):
         async with self._streams() as streams, ClientSession(*streams[:2]) as session:
@@ -175,7 +177,7 @@ def failure(error):
         "class": type(error).__name__,
         "status": getattr(response, "status_code", None),
         "code": getattr(told, "code", None),
-        "message": str(error),
+        "message": str(error) or repr(error),
     }
 
 
