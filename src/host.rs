@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::http::{Edit, HeaderMap, Reply};
+use crate::pods::Ordinal;
 use crate::session::Timestamp;
 use crate::telemetry::{Gauge, Metric, Note};
 
@@ -73,6 +74,9 @@ pub trait Host: SharedData {
 
     /// Sets a gauge.
     fn set(&mut self, gauge: Gauge, value: u64);
+
+    /// Sets the gauge of how many sessions live on a pod.
+    fn set_sessions(&mut self, pod: Ordinal, sessions: u64);
 }
 
 /// The host cannot do what was asked.
@@ -124,6 +128,8 @@ pub enum Flow {
     Continue,
     /// It waits for a [`crate::store::Wake`].
     Wait,
+    /// It is broken off.
+    Break,
     /// It ends here: this is the response. Whatever the upstream says is dropped.
     Reply(Reply),
 }
@@ -156,6 +162,8 @@ pub struct CallId(pub u64);
 pub struct CallResponse {
     /// Its HTTP status; what the proxy makes of a failure, or 0 if it broke off.
     pub status: u16,
+    /// A server has sent it, not the proxy in a server's place.
+    pub is_from_server: bool,
     /// Its body.
     pub body: Vec<u8>,
 }

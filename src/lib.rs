@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod census;
 pub mod config;
 pub mod exchange;
 pub mod filter;
@@ -21,7 +22,9 @@ mod mutation;
 pub mod pods;
 pub mod session;
 mod shared_data;
+mod sorted;
 pub mod steer;
 pub mod store;
 pub mod telemetry;
+pub mod watch;
 pub mod worker;

@@ -1,32 +1,52 @@
 //! What the exchanges of one worker thread share: a configuration at work. Threads may also share it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::warn;
 
+use crate::census::Census;
 use crate::config::Config;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::in_use::InUse;
 use crate::lock::Lock;
-use crate::pods::Place;
+use crate::pods::{Ordinal, Place};
 use crate::session::{SessionKey, Timestamp};
-use crate::steer::Ledger;
-use crate::store::{Store, Wake};
+use crate::sorted::Sorted;
+use crate::steer::Sightings;
+use crate::store::{self, Store};
 use crate::telemetry::{self, Decision, Gauge, Metric, Throttle};
+use crate::watch::{Answer, Scouted, Watch};
 
 /// What goes wrong again and again is told to the log at most so often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// So many pods at most have a gauge of their own.
+const TOLD: usize = 1000;
 
 /// One configuration at work.
 #[derive(Debug)]
 pub struct Worker {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    pub(crate) watch: Watch,
     in_use: Lock<InUse>,
-    seen: Lock<Ledger>,
+    seen: Lock<Sightings>,
     warned: Lock<Warned>,
+    census: Lock<Census>,
+    /// The numbers of sessions that were last told, if this thread tells them.
+    told: Lock<Sorted<Ordinal, u32>>,
+}
+
+/// What an exchange waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wake {
+    /// The store's.
+    Store(store::Wake),
+    /// The answer of a pod that was asked about its session.
+    Pod(Answer),
 }
 
 /// When the log was warned of what goes wrong again and again.
@@ -46,9 +66,12 @@ impl Worker {
         }
         host.set(Gauge::Version, telemetry::version());
         let places = config.steering.places();
-        let store = Store::open(&config.store, &config.scope, config.lifetime, places, host);
+        let store = Store::open(&config.store, &config.served.scope, config.lifetime, places, host);
+        let watch = Watch::new(&config.served.scope, config.watch.clone());
         let in_use = Lock::new(InUse::new(host.now()));
-        Arc::new(Self { config, store, in_use, seen: Lock::default(), warned: Lock::default() })
+        let (seen, warned) = (Lock::default(), Lock::default());
+        let (census, told) = (Lock::default(), Lock::default());
+        Arc::new(Self { config, store, watch, in_use, seen, warned, census, told })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -59,7 +82,19 @@ impl Worker {
         call: CallId,
         response: &CallResponse,
     ) -> Vec<(ExchangeId, Wake)> {
-        self.store.on_call_response(host, call, response)
+        let Some(told) = self.watch.on_call_response(host, call, response) else {
+            let wakes = self.store.on_call_response(host, call, response);
+            return wakes.into_iter().map(|(id, wake)| (id, Wake::Store(wake))).collect();
+        };
+        if let Some((key, pin)) = told.lost
+            && told.answers.is_empty()
+        {
+            // Nobody waits who would say so.
+            let now = host.now();
+            host.count(Metric::Decided(Decision::Lost));
+            self.store.unbind(host, &key, Some(pin), now);
+        }
+        told.answers.into_iter().map(|(id, answer)| (id, Wake::Pod(answer))).collect()
     }
 
     /// How often [`Worker::tick`] is to be called.
@@ -67,8 +102,10 @@ impl Worker {
         (self.config.lifetime.idle_timeout / 20).min(Duration::from_secs(1))
     }
 
-    /// Keeps sessions from idling out while an exchange of theirs runs, however long.
-    pub fn tick(&self, host: &mut impl Host) {
+    /// Keeps sessions from idling out while an exchange of theirs runs, however long, and looks whether
+    /// pods that could not be reached are back. Says who is to be told what, as
+    /// [`Worker::on_call_response`].
+    pub fn tick(&self, host: &mut impl Host) -> Vec<(ExchangeId, Wake)> {
         /// So many at most, lest requests wait for a tick to end. The next one goes on.
         const NOTED: usize = 500;
         let now = host.now();
@@ -79,6 +116,54 @@ impl Worker {
             self.store.touch(host, key, now);
         }
         self.store.catch_up(host, now);
+        let pods = self.config.steering.pods();
+        let authority = |ordinal| pods.map(|pods| pods.set.authority(ordinal)).unwrap_or_default();
+        let scouted =
+            Scouted { authority: &authority, path: self.config.served.paths.none_of_these() };
+        let ordinals = pods.map(|pods| pods.set.ordinals());
+        let answers = self.watch.tick(host, ordinals.clone(), &scouted, now);
+        self.count_sessions(host);
+        match ordinals.filter(|_| self.watch.leads()) {
+            Some(ordinals) => self.take_census(host, ordinals, now),
+            None => self.told.lock().clear(),
+        }
+        answers.into_iter().map(|(id, answer)| (id, Wake::Pod(answer))).collect()
+    }
+
+    /// Notes where sessions were opened and ended.
+    pub(crate) fn count_sessions(&self, host: &mut impl Host) {
+        for (place, change) in self.store.take_counts() {
+            if let Place::Pod(pod) = place {
+                self.watch.counted(host, pod, change);
+            }
+        }
+    }
+
+    /// Counts some of the sessions, and tells how many each pod has.
+    fn take_census(&self, host: &mut impl Host, ordinals: Range<u32>, now: Timestamp) {
+        let mut census = self.census.lock();
+        let parts = self.store.parts();
+        let range = census.next(parts, || self.watch.sessions(host, ordinals.clone()));
+        self.store.count_live(host, range, now, |place| census.found(place));
+        let counted = census.ended(parts).unwrap_or_default();
+        let running = self.watch.sessions(host, ordinals);
+        for (ordinal, count) in counted.iter() {
+            let known = running.get(ordinal).copied().unwrap_or(0);
+            self.watch.counted(host, ordinal, count.correction(known));
+        }
+        let mut told = self.told.lock();
+        for (ordinal, sessions) in running.iter().take(TOLD) {
+            if told.insert(ordinal, *sessions) != Some(*sessions) {
+                host.set_sessions(ordinal, (*sessions).into());
+            }
+        }
+    }
+
+    /// A place could not be reached, and if it is gone, it takes no connections.
+    pub(crate) fn unreachable(&self, host: &mut impl Host, place: Place, is_gone: bool) {
+        let now = host.now();
+        let pods = self.config.steering.pods();
+        self.watch.unreachable(host, place, is_gone, pods.map(|pods| &pods.set), now);
     }
 
     /// Notes from where a request to `place` was answered. Requests by name that do not reach the pods

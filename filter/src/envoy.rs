@@ -3,21 +3,23 @@
 //! The SDK's own calls are made where no exchange matters to their outcome, those of
 //! [`crate::hostcalls`] elsewhere.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use podpin::host::{
     CallId, Callout, Cause, Direction, Host, Overtaken, Refused, SharedData, Source, Version,
 };
-use podpin::http::{self, Edit, Reply};
+use podpin::http::{self, Edit, Packed, Reply};
+use podpin::pods::Ordinal;
 use podpin::session::{Scope, Timestamp};
-use podpin::telemetry::{Gauge, Metric, Note, name_in};
+use podpin::telemetry::{Gauge, Metric, Note, name_in, sessions_name_in};
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
 use crate::callouts::Callouts;
 use crate::hostcalls;
-use crate::packed::Packed;
 
 /// No key has this version: Envoy counts them up from 1, over all keys together, and four billion
 /// writes to one key between two looks at it do not happen. Since a write that expects another
@@ -33,6 +35,9 @@ pub(crate) struct Envoy {
     metrics: Rc<[u32]>,
     /// Those of the gauges, in the order of [`Gauge::ALL`].
     gauges: [u32; Gauge::ALL.len()],
+    /// Those of the gauges of sessions, by ordinal, as far as they are defined.
+    sessions: Rc<RefCell<BTreeMap<Ordinal, u32>>>,
+    scope: Rc<Scope>,
     /// The names of the notes, in the order of [`Note::ALL`].
     notes: Rc<Vec<String>>,
 }
@@ -49,7 +54,16 @@ impl Envoy {
             *id = define(MetricType::Gauge, gauge.name())?;
         }
         let notes = Note::ALL.map(|note| note.name(scope)).into();
-        Ok(Self { context: root, callouts, metrics, gauges, notes: Rc::new(notes) })
+        let (sessions, scope) = (Rc::default(), Rc::new(scope.clone()));
+        Ok(Self {
+            context: root,
+            callouts,
+            metrics,
+            gauges,
+            sessions,
+            scope,
+            notes: Rc::new(notes),
+        })
     }
 
     fn name_of(&self, note: Note) -> &str {
@@ -173,6 +187,14 @@ impl Host for Envoy {
         if let Some(id) = self.gauges.get(gauge as usize) {
             let _ = sdk::record_metric(*id, value);
         }
+    }
+
+    fn set_sessions(&mut self, pod: Ordinal, sessions: u64) {
+        let define = || sdk::define_metric(MetricType::Gauge, &sessions_name_in(&self.scope, pod));
+        let known = self.sessions.borrow().get(&pod).copied();
+        let Some(id) = known.or_else(|| define().ok()) else { return };
+        self.sessions.borrow_mut().insert(pod, id);
+        let _ = sdk::record_metric(id, sessions);
     }
 }
 

@@ -7,9 +7,8 @@
 
 use std::ptr;
 
+use podpin::http::Packed;
 use proxy_wasm::types::{BufferType, MapType, Status, StreamType};
-
-use crate::packed::Packed;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -70,6 +69,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> Status;
     fn proxy_continue_stream(stream: StreamType) -> Status;
+    fn proxy_close_stream(stream: StreamType) -> Status;
 }
 
 // SAFETY of all calls below: every pointer is to live data of the length that goes with it, or to
@@ -141,6 +141,11 @@ pub(crate) fn reply(status: u16, details: &str, headers: &Packed, body: &[u8]) {
 /// Lets go on what was paused.
 pub(crate) fn resume(stream: StreamType) {
     unsafe { proxy_continue_stream(stream) };
+}
+
+/// Breaks the exchange at hand off.
+pub(crate) fn close() {
+    unsafe { proxy_close_stream(StreamType::HttpResponse) };
 }
 
 /// What the host gives; `None` unless it says that all is well.

@@ -5,7 +5,6 @@
 mod callouts;
 mod envoy;
 mod hostcalls;
-pub mod packed;
 mod root;
 mod stream;
 

@@ -36,12 +36,12 @@ impl Root {
     }
 
     fn start(&mut self, config: Config) -> bool {
-        let Ok(mut envoy) = Envoy::new(self.id, self.callouts.clone(), &config.scope) else {
+        let Ok(mut envoy) = Envoy::new(self.id, self.callouts.clone(), &config.served.scope) else {
             error!("Envoy does not let metrics be defined");
             return false;
         };
         let version = env!("CARGO_PKG_VERSION");
-        info!("version {version} serves {} by {}", config.scope.label(), config.steering);
+        info!("version {version} serves {} by {}", config.served.scope.label(), config.steering);
         let worker = Worker::start(config, &mut envoy);
         let ticking = sdk::set_tick_period(worker.tick_period()).is_ok();
         self.running = Some((worker, envoy));
@@ -50,19 +50,24 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        header_count: usize,
+        body_size: usize,
+        _: usize,
+    ) {
         let _here = self.callouts.in_root();
         let Some((worker, envoy)) = &mut self.running else { return };
+        let status = status(MapType::HttpCallResponseHeaders);
         let response = CallResponse {
-            status: status(MapType::HttpCallResponseHeaders),
+            status,
+            is_from_server: is_from_server(status, header_count),
             body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
                 .unwrap_or_default(),
         };
-        for (stream, wake) in worker.on_call_response(envoy, CallId(token.into()), &response) {
-            if let Ok(stream) = u32::try_from(stream.0) {
-                self.waiting.wake(stream, wake);
-            }
-        }
+        let wakes = worker.on_call_response(envoy, CallId(token.into()), &response);
+        self.waiting.wake_all(wakes);
     }
 }
 
@@ -85,7 +90,8 @@ impl RootContext for Root {
         let _here = self.callouts.in_root();
         follow_log_level();
         if let Some((worker, envoy)) = &mut self.running {
-            worker.tick(envoy);
+            let wakes = worker.tick(envoy);
+            self.waiting.wake_all(wakes);
         }
     }
 
@@ -102,6 +108,16 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// Whether a server has answered a callout. What Envoy says in a server's place has no headers but status,
+/// length and type; a server adds at least its date.
+fn is_from_server(status: u16, header_count: usize) -> bool {
+    match status {
+        0 => false,
+        503 | 504 => header_count > 3,
+        _ => true,
     }
 }
 

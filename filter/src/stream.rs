@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use podpin::filter::Filter;
-use podpin::host::{Direction, Flow};
+use podpin::host::{Direction, ExchangeId, Flow};
 use podpin::http::Reply;
-use podpin::store::Wake;
+use podpin::worker::Wake;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, StreamType};
@@ -27,8 +27,16 @@ struct Running {
 }
 
 impl Waiting {
-    /// Wakes an exchange. Runs in a callback of the root.
-    pub(crate) fn wake(&self, stream: u32, wake: Wake) {
+    /// Wakes exchanges. Runs in a callback of the root.
+    pub(crate) fn wake_all(&self, wakes: Vec<(ExchangeId, Wake)>) {
+        for (ExchangeId(stream), wake) in wakes {
+            if let Ok(stream) = u32::try_from(stream) {
+                self.wake(stream, wake);
+            }
+        }
+    }
+
+    fn wake(&self, stream: u32, wake: Wake) {
         let Some(running) = self.0.borrow().get(&stream).cloned() else { return };
         // Fails if Envoy has let go of the exchange; then there is nobody to wake.
         if sdk::set_effective_context(stream).is_err() {
@@ -46,6 +54,7 @@ impl Waiting {
                 Direction::Response => StreamType::HttpResponse,
             }),
             Flow::Reply(reply) => envoy::reply(&reply),
+            Flow::Break => hostcalls::close(),
         }
     }
 }
@@ -64,7 +73,8 @@ impl Stream {
 
     fn end(&self) {
         self.waiting.0.borrow_mut().remove(&self.id);
-        self.running.borrow_mut().filter.on_end();
+        let Running { filter, envoy } = &mut *self.running.borrow_mut();
+        filter.on_end(envoy);
     }
 
     fn run(&self, callback: impl FnOnce(&mut Filter, &mut Envoy) -> Flow) -> Action {
@@ -77,6 +87,10 @@ impl Stream {
             }
             Flow::Reply(reply) => {
                 envoy::reply(&reply);
+                Action::Pause
+            }
+            Flow::Break => {
+                hostcalls::close();
                 Action::Pause
             }
         }

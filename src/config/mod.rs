@@ -5,6 +5,7 @@
 
 mod duration;
 mod json;
+mod placement;
 mod section;
 mod steer;
 mod store;
@@ -14,16 +15,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::exchange::{OnUnreachable, Policy};
+use crate::exchange::{OnUnreachable, Policy, Served};
 use crate::http::Paths;
-use crate::pods::{Ordinal, Placement, StatefulSet};
 use crate::session::{Lifetime, Scope};
-use crate::steer::{Pods, Steering};
+use crate::steer::{Encoding, EndpointHeader, Pods, Steering};
 use crate::store::StoreConfig;
+use crate::watch::WatchConfig;
 
 use self::steer::Mode;
 pub use section::Mistakes;
-use section::{Section, whole};
+use section::Section;
 
 /// The longest `scope`, in bytes.
 const MAX_SCOPE: usize = 256;
@@ -39,18 +40,18 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How one workload is served.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Names the workload in every key.
-    pub scope: Scope,
+    /// Where the workload serves MCP.
+    pub served: Served,
     /// How the proxy is told which pod to use.
     pub steering: Steering,
     /// Where pins are kept.
     pub store: StoreConfig,
     /// How long a session is kept.
     pub lifetime: Lifetime,
-    /// Where MCP is served.
-    pub paths: Paths,
     /// What the operator has left to decide about exchanges.
     pub policy: Policy,
+    /// How pods are watched.
+    pub watch: WatchConfig,
     /// Keys that were given and are checked, but that nothing acts on: in this mode of steering, or
     /// yet.
     pub without_effect: Vec<String>,
@@ -87,13 +88,13 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         root.wrong("store.kind", UNSAFE_PAIR);
     }
     let lifetime = read_session(root.section("session"));
+    let placement = root.section("placement");
     let placement = match &mode {
-        Some(mode) if !mode.is_by_name() => {
-            check_no_placement(root.section("placement"), mode, &mut without_effect);
-            None
-        }
-        _ => read_placement(root.section("placement"), workload.set.as_ref()),
+        Some(mode) if !mode.is_by_name() => placement::check(placement, mode, &mut without_effect),
+        _ => placement::read(placement, workload.set.as_ref()),
     };
+    let (eject, placement) = (placement.eject, placement.pods);
+    let (timeout, cluster) = read_probe(&mut root, mode.as_ref(), &mut without_effect);
     let has_scope = root.has("scope");
     let scope = root.text("scope", is_scope).or(workload.scope);
     if scope.is_none() && !has_scope && mode.as_ref().is_some_and(|mode| !mode.is_by_name()) {
@@ -101,8 +102,8 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     }
     // Some servers redirect one to the other.
     let paths = read_paths(&mut root, "paths", &["/mcp", "/mcp/"]);
-    without_effect.extend(root.has("sse_paths").then(|| "sse_paths".to_owned()));
-    read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages"]);
+    let sse_paths =
+        read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages", "/messages/"]);
     let on_unreachable = root.choice(
         "on_unreachable",
         &[("not_found", OnUnreachable::NotFound), ("unavailable", OnUnreachable::Unavailable)],
@@ -117,7 +118,7 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         scope = scope.apart("original_dst");
     }
     Some(Config {
-        scope,
+        served: Served { sse_scope: scope.apart("sse"), scope, paths, sse_paths },
         steering: match mode? {
             Mode::Authority => Steering::Authority(pods?),
             Mode::DynamicHost => Steering::DynamicHost(pods?),
@@ -126,25 +127,33 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         },
         store,
         lifetime,
-        paths,
+        watch: WatchConfig { eject, timeout, cluster },
         policy: Policy { on_unreachable: on_unreachable.unwrap_or(OnUnreachable::NotFound) },
         without_effect,
     })
 }
 
-/// Where the proxy picks the pods of new sessions.
-fn check_no_placement(mut section: Section<'_>, mode: &Mode, without_effect: &mut Vec<String>) {
-    without_effect.extend(section.has("policy").then(|| "placement.policy".to_owned()));
-    section.choice("policy", &[("random", ())]);
-    let is_ordinal = |item: &Value| whole(item).ok_or("is not an ordinal");
-    if section.list("drain", is_ordinal).is_some_and(|drain| !drain.is_empty()) {
-        let mode = mode.name();
-        section.wrong(
-            "drain",
-            format_args!("steer {mode} leaves that to Envoy: drain endpoints there"),
-        );
+/// How a pod is asked whether it knows a session.
+fn read_probe(
+    root: &mut Section<'_>,
+    mode: Option<&Mode>,
+    without_effect: &mut Vec<String>,
+) -> (Duration, Option<String>) {
+    let mut section = root.section("probe");
+    // Elsewhere the pods' own cluster takes a request to one of them.
+    let base64 = Encoding::Base64;
+    let needs_cluster = match mode {
+        Some(Mode::DynamicHost) | None => true,
+        Some(Mode::Endpoint(EndpointHeader { encoding, .. })) => *encoding == base64,
+        Some(Mode::Authority | Mode::OriginalDst) => false,
+    };
+    if section.has("cluster") && !needs_cluster {
+        without_effect.push("probe.cluster".to_owned());
     }
+    let timeout = section.duration("timeout", Duration::from_millis(10), 10 * SECOND);
+    let cluster = section.text("cluster", store::is_name);
     section.finish();
+    (timeout.unwrap_or(SECOND), cluster)
 }
 
 fn read_session(mut section: Section<'_>) -> Lifetime {
@@ -160,24 +169,6 @@ fn read_session(mut section: Section<'_>) -> Lifetime {
     }
     section.finish();
     Lifetime { idle_timeout, max_age }
-}
-
-fn read_placement(mut section: Section<'_>, workload: Option<&StatefulSet>) -> Option<Placement> {
-    section.choice("policy", &[("random", ())]);
-    let is_ordinal = |item: &Value| match (whole(item), workload) {
-        (Some(ordinal), Some(workload)) if !workload.ordinals().contains(&ordinal) => {
-            Err(format!("is outside the {} replicas of {workload}", workload.replicas))
-        }
-        (Some(ordinal), _) => Ok(Ordinal(ordinal)),
-        (None, _) => Err("is not an ordinal".to_owned()),
-    };
-    let drain = section.list("drain", is_ordinal).unwrap_or_default();
-    let placement = workload.map(|workload| Placement::uniform(workload.ordinals(), &drain));
-    if placement == Some(None) {
-        section.wrong("drain", "leaves no pod to place a new session on");
-    }
-    section.finish();
-    placement.flatten()
 }
 
 fn read_paths(root: &mut Section<'_>, key: &'static str, otherwise: &[&str]) -> Paths {

@@ -12,6 +12,11 @@ use crate::store::{Dialect, MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, St
 /// The longest name of a cluster, authority or prefix, in bytes.
 const MAX_NAME: usize = 256;
 
+/// What the proxy may call a cluster.
+pub(super) fn is_name(text: &str) -> Result<(), String> {
+    is_visible(text, MAX_NAME)
+}
+
 pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
     let is_redis = section.choice("kind", &[("shared_data", false), ("redis", true)]);
     let capacity = section.number("capacity", MIN_CAPACITY, MAX_CAPACITY);
@@ -22,7 +27,6 @@ pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
 
 fn read_redis(section: &mut Section<'_>) -> Option<RedisConfig> {
     section.require(&["cluster"]);
-    let is_name = |text: &str| is_visible(text, MAX_NAME);
     let cluster = section.text("cluster", is_name);
     let authority = section.text("authority", is_name);
     let (least, most) = (Duration::from_millis(1), Duration::from_secs(60));

@@ -2,7 +2,7 @@ mod address;
 
 use super::*;
 use crate::mutation::mutated;
-use crate::pods::Place;
+use crate::pods::Ordinal;
 use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
 use serde_json::json;
@@ -19,9 +19,10 @@ fn whole_config() -> Value {
         "steer": "authority",
         "store": {"kind": "shared_data", "capacity": 65536},
         "session": {"idle_timeout": "2h", "max_age": "24h"},
-        "placement": {"policy": "random", "drain": []},
+        "placement": {"policy": "random", "drain": [], "eject": "10s"},
+        "probe": {"timeout": "1s"},
         "paths": ["/mcp", "/mcp/"],
-        "sse_paths": ["/sse", "/message", "/messages"],
+        "sse_paths": ["/sse", "/message", "/messages", "/messages/"],
         "on_unreachable": "not_found",
     })
 }
@@ -51,16 +52,16 @@ fn what_is_left_out_has_the_value_that_the_example_shows() {
 
 #[test]
 fn keys_that_nothing_acts_on_are_told_apart() {
-    assert_eq!(parse(&whole_config()).without_effect, ["sse_paths"]);
+    assert_eq!(parse(&whole_config()).without_effect, [""; 0]);
     let mut config = whole_config();
     config["steer"] = json!("endpoint");
     let names = ["service", "replicas", "cluster_domain", "first_ordinal", "port"];
     let mut wanted = names.map(|key| format!("workload.{key}")).to_vec();
-    wanted.extend(["placement.policy".to_owned(), "sse_paths".to_owned()]);
+    wanted.extend(["placement.policy", "placement.eject"].map(str::to_owned));
     assert_eq!(parse(&config).without_effect, wanted);
     config["steer"] = json!("authority");
     config["workload"]["addresses"] = json!(["10.244.0.0/16"]);
-    assert_eq!(parse(&config).without_effect, ["workload.addresses", "sse_paths"]);
+    assert_eq!(parse(&config).without_effect, ["workload.addresses"]);
 }
 
 #[test]
@@ -114,7 +115,19 @@ fn each_mistake_is_named_with_its_key_and_value() {
             "session.idle_timeout: 25h is longer than session.max_age, 24h",
         ),
         ("/session/max_age", json!("8761h"), "session.max_age: \"8761h\" is outside 1s..=8760h"),
-        ("/placement/policy", json!("hash"), "placement.policy: \"hash\" is not one of random"),
+        (
+            "/placement/policy",
+            json!("hash"),
+            "placement.policy: \"hash\" is not one of random, least_sessions",
+        ),
+        ("/placement/eject", json!("500ms"), "placement.eject: \"500ms\" is outside 1s..=5m"),
+        ("/probe", json!(1), "probe: a number is not an object"),
+        ("/probe/timeout", json!("1h"), "probe.timeout: \"1h\" is outside 10ms..=10s"),
+        (
+            "/probe",
+            json!({"cluster": ""}),
+            "probe.cluster: \"\" is not 1 to 256 bytes of visible ASCII",
+        ),
         ("/placement/drain", json!("1"), "placement.drain: \"1\" is not a list"),
         (
             "/placement/drain",
@@ -301,7 +314,7 @@ fn all_mistakes_are_named_in_one_line() {
             "workload.port: missing; workload.replicas: 0 is outside 1..=10000; \
              workload.replica: unknown key; known here are {known}; \
              session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h; \
-             stickiness: unknown key; known here are steer, workload, store, session, placement, \
+             stickiness: unknown key; known here are steer, workload, store, session, placement, probe, \
              scope, paths, sse_paths, on_unreachable"
         )
     );
@@ -341,8 +354,9 @@ fn ordinals_may_begin_anywhere() {
     config["workload"]["first_ordinal"] = json!(5);
     config["placement"]["drain"] = json!([5, 7]);
     let steering = parse(&config).steering;
+    let placement = &steering.pods().unwrap().placement;
     for random in [0, u64::MAX / 2, u64::MAX] {
-        assert_eq!(steering.pick(|| random), Some(Place::Pod(Ordinal(6))));
+        assert_eq!(placement.draw(|| random, |_| false), Some(Ordinal(6)));
     }
     config["placement"]["drain"] = json!([2]);
     let wanted = "placement.drain[0]: 2 is outside the 3 replicas of default/myserver";

@@ -1,8 +1,21 @@
 //! What a request asks for, read from its headers alone.
 
 use crate::http::{Head, Paths};
-use crate::message::Era;
-use crate::session::{BadId, Scope, SessionKey};
+use crate::message::{Era, session_in};
+use crate::session::{BadId, Scope, SessionId, SessionKey};
+
+/// Where a workload serves MCP, and how its sessions are told apart.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The workload.
+    pub scope: Scope,
+    /// The paths of Streamable HTTP.
+    pub paths: Paths,
+    /// Those of HTTP+SSE, of its streams and of its messages.
+    pub sse_paths: Paths,
+    /// The workload by HTTP+SSE, whose sessions are others.
+    pub sse_scope: Scope,
+}
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +28,8 @@ pub enum Intent {
     NoSession,
     /// It may open a session: a POST that names none.
     Open,
+    /// It may open a session by the stream that its response is: a GET of HTTP+SSE.
+    OpenStream,
     /// It belongs to a session.
     Use {
         /// Which one.
@@ -27,16 +42,31 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// What the request asks for, if it is meant for one of `paths`.
-    pub fn of(head: &Head<'_>, paths: &Paths, scope: &Scope) -> Self {
+    /// What the request asks for, if it is meant for what is `served`.
+    pub fn of(head: &Head<'_>, served: &Served) -> Self {
+        let Served { scope, paths, sse_paths, sse_scope } = served;
         if !paths.cover(head.path) {
-            return Self::Elsewhere;
+            return match sse_paths.cover(head.path) {
+                true => Self::of_sse(head, sse_scope),
+                false => Self::Elsewhere,
+            };
         }
         if head.era == Era::Sessionless {
             return Self::Sessionless;
         }
         match head.session_id.parse() {
             None if head.method == b"POST" => Self::Open,
+            None => Self::NoSession,
+            Some(Ok(id)) => Self::Use { key: scope.key(id), method: Method::of(head.method) },
+            Some(Err(bad)) => Self::Malformed(bad),
+        }
+    }
+
+    /// By HTTP+SSE (MCP 2024-11-05, Transports) a session is its stream, and the target of a message names
+    /// it.
+    fn of_sse(head: &Head<'_>, scope: &Scope) -> Self {
+        match session_in(head.path).map(SessionId::parse) {
+            None if head.method == b"GET" => Self::OpenStream,
             None => Self::NoSession,
             Some(Ok(id)) => Self::Use { key: scope.key(id), method: Method::of(head.method) },
             Some(Err(bad)) => Self::Malformed(bad),
@@ -73,7 +103,41 @@ mod tests {
     fn intent(headers: &[(&str, &[u8])]) -> Intent {
         let headers = headers.to_vec();
         let head = Head::read(&headers, |_| false);
-        Intent::of(&head, &Paths::new(["/mcp"]), &Scope::new("default/myserver"))
+        let scope = Scope::new("default/myserver");
+        Intent::of(
+            &head,
+            &Served {
+                sse_scope: scope.apart("sse"),
+                scope,
+                paths: Paths::new(["/mcp"]),
+                sse_paths: Paths::new(["/sse", "/messages*"]),
+            },
+        )
+    }
+
+    #[test]
+    fn a_session_of_sse_is_named_by_the_target() {
+        let scope = Scope::new("default/myserver").apart("sse");
+        let key = scope.key(SessionId::parse(b"abc").unwrap());
+        let using = |method| Intent::Use { key, method };
+        for (method, path, wanted) in [
+            ("GET", "/sse", Intent::OpenStream),
+            ("GET", "/sse?token=x", Intent::OpenStream),
+            ("POST", "/messages/?session_id=abc", using(Method::Post)),
+            ("POST", "/sse?a=b&sessionid=abc", using(Method::Post)),
+            ("GET", "/sse?sessionId=abc", using(Method::Other)),
+            ("POST", "/messages/", Intent::NoSession),
+            ("POST", "/messages/?session_id=", Intent::Malformed(BadId::Empty)),
+            ("POST", "/other?session_id=abc", Intent::Elsewhere),
+        ] {
+            // A header of Streamable HTTP means nothing here.
+            let headers = [
+                (":method", method.as_bytes()),
+                (":path", path.as_bytes()),
+                ("mcp-session-id", b"other"),
+            ];
+            assert_eq!(intent(&headers), wanted, "{method} {path}");
+        }
     }
 
     #[test]

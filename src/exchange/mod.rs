@@ -3,31 +3,40 @@
 //! ```text
 //!            Intent::Open          Placed            2xx with an id         Stored
 //! Fresh ─┬───────────────▶ Placing ──────▶ Opening ─────────────────▶ Binding ─────▶ Bound ─▶ Over
-//!        │ Intent::Use             Looked
-//!        ├───────────────▶ Looking ──────▶ Steered ─▶ Over
-//!        └─ anything else ──────────────────────────▶ Over
+//!        │ Intent::Use             Looked             a doubtful response        Told
+//!        ├───────────────▶ Looking ──────▶ Steered ──┬───────────────▶ Doubting ─────▶ Over
+//!        │                                           └─ a success that is looked at ─▶ Heeding ─▶ Over
+//!        └─ anything else ───────────────────────────────────────────────────────────▶ Over
 //! ```
 //!
 //! Nothing here reads or writes: a [`Verdict`] says what is to be done, and the next [`Event`]
 //! says what came of it.
 
 mod intent;
+mod loss;
 mod policy;
+mod response;
+mod stream;
 mod verdict;
 
 use std::net::SocketAddr;
 
 use crate::host::{Cause, Source};
 use crate::http::Reply;
-use crate::message::{Media, Opens, RequestPeek, ResponsePeek};
+use crate::message::{EndpointPeek, Opens, RequestPeek, ResponsePeek};
 use crate::pods::Place;
 use crate::session::{BadId, Pin, SessionKey};
 use crate::store::{Binding, Lookup};
 use crate::telemetry::Decision;
+use crate::watch::{self, Answer};
 
-pub use intent::{Intent, Method};
+pub use intent::{Intent, Method, Served};
 pub use policy::{OnUnreachable, Policy};
+pub use response::ResponseHead;
 pub use verdict::{Act, Effect, Verdict};
+
+/// So much of a success is looked at for a hint that the session is lost, in bytes.
+const HEEDED: usize = 1024;
 
 /// Where one exchange stands.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +53,30 @@ pub enum Exchange {
         /// Whether it is an `initialize`.
         request: RequestPeek,
     },
+    /// It went out to open a stream of HTTP+SSE, or waits for a pod to be picked.
+    OpeningStream {
+        /// Where to; `None` if the proxy picks, or nothing is picked yet.
+        place: Option<Place>,
+    },
+    /// It has opened such a stream, whose first event names the session.
+    Announcing {
+        /// Where the stream comes from.
+        place: Place,
+        /// The address of that, if it is known.
+        incarnation: Option<SocketAddr>,
+        /// What was seen of the stream.
+        stream: EndpointPeek,
+    },
+    /// The session of its stream is being bound.
+    BindingStream {
+        /// Which one.
+        key: SessionKey,
+    },
+    /// It is the stream of a session that lives as long.
+    Streaming {
+        /// Which one.
+        key: SessionKey,
+    },
     /// Its session is being looked up.
     Looking {
         /// Which one.
@@ -59,6 +92,26 @@ pub enum Exchange {
         pin: Pin,
         /// By which method.
         method: Method,
+    },
+    /// Its pod may not know its session any more, and is asked about it.
+    Doubting {
+        /// Which session.
+        key: SessionKey,
+        /// Where that lives, and since when.
+        pin: Pin,
+        /// By which method.
+        method: Method,
+        /// The response that waits.
+        response: ResponseHead,
+    },
+    /// Its response succeeded, but may say all the same that the session is not known.
+    Heeding {
+        /// Which session.
+        key: SessionKey,
+        /// Where that lives, and since when.
+        pin: Pin,
+        /// How the response begins.
+        seen: Vec<u8>,
     },
     /// It opened a session, which is being bound.
     Binding {
@@ -100,45 +153,14 @@ pub enum Event<'a> {
     RequestBody(&'a [u8]),
     /// The response's headers came.
     ResponseHeaders(ResponseHead),
+    /// The pod was asked whether it knows the session.
+    Told(Answer),
+    /// The session that a stream names.
+    Named(Result<SessionKey, BadId>),
     /// The store was asked to bind the session.
     Stored(Binding),
     /// A piece of the response's body came.
     ResponseBody(&'a [u8]),
-}
-
-/// The headers of a response, as far as they matter.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ResponseHead {
-    /// The HTTP status.
-    pub status: u16,
-    /// Where it came from. Asked only where it matters; else [`Source::Pod`].
-    pub source: Source,
-    /// The address that it came from, if the proxy tells and it matters.
-    pub answered_by: Option<SocketAddr>,
-    /// The session that it names.
-    pub session: Option<Result<SessionKey, BadId>>,
-    /// How to read its body.
-    pub media: Media,
-    /// It has a body.
-    pub has_body: bool,
-}
-
-impl ResponseHead {
-    fn succeeded(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    fn is_clients_fault(&self) -> bool {
-        (400..500).contains(&self.status)
-    }
-
-    /// Whether it came from another endpoint than the one of `place`.
-    fn strayed_from(&self, place: Place) -> bool {
-        match (place, self.answered_by) {
-            (Place::Endpoint(asked), Some(by)) => by != asked && self.source == Source::Pod,
-            _ => false,
-        }
-    }
 }
 
 // === impl Exchange ===
@@ -152,10 +174,27 @@ impl Exchange {
                 Self::Opening { place, request: RequestPeek::default() },
                 Verdict::because(Decision::Placed, place.map_or(Act::Pass, Act::Steer)),
             ),
+            (Self::OpeningStream { .. }, Event::Placed(place)) => (
+                Self::OpeningStream { place },
+                Verdict::because(Decision::Placed, place.map_or(Act::Pass, Act::Steer)),
+            ),
+            (Self::OpeningStream { place }, Event::ResponseHeaders(response)) => {
+                Self::stream_opened(place, response)
+            }
+            (state @ Self::Announcing { .. }, Event::ResponseBody(bytes)) => state.announced(bytes),
+            (Self::Announcing { place, incarnation, .. }, Event::Named(named)) => {
+                Self::named(place, incarnation, named)
+            }
+            (Self::BindingStream { key }, Event::Stored(binding)) => {
+                Self::stream_stored(key, binding)
+            }
             (Self::Looking { key, method }, Event::Looked(found)) => {
                 Self::looked(key, method, found)
             }
-            (Self::Opening { .. } | Self::Steered { .. }, Event::SteeringRefused) => {
+            (
+                Self::Opening { .. } | Self::OpeningStream { .. } | Self::Steered { .. },
+                Event::SteeringRefused,
+            ) => {
                 let reply = Act::Reply(Reply::unavailable());
                 (Self::Over, Verdict::because(Decision::SteeringRefused, reply))
             }
@@ -171,6 +210,19 @@ impl Exchange {
             }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
+            (Self::Doubting { key, pin, method, response }, Event::Told(answer)) => {
+                Self::told(key, pin, method, response, answer, policy)
+            }
+            (Self::Heeding { key, pin, mut seen }, Event::ResponseBody(bytes)) => {
+                seen.extend_from_slice(bytes);
+                match (watch::hints_at_loss(&seen), seen.len() < HEEDED) {
+                    (true, _) => {
+                        (Self::Over, Verdict::pass().causing(Effect::AskInPassing(key, pin)))
+                    }
+                    (false, true) => (Self::Heeding { key, pin, seen }, Verdict::pass()),
+                    (false, false) => (Self::Over, Verdict::pass()),
+                }
+            }
             (Self::Binding { key, place, response }, Event::Stored(binding)) => {
                 Self::stored(key, place, response, binding)
             }
@@ -201,15 +253,28 @@ impl Exchange {
         }
     }
 
+    /// Whether the pod may still be sent a request about the session.
+    pub fn may_ask_pod(&self) -> bool {
+        matches!(self, Self::Heeding { .. } | Self::Doubting { .. } | Self::Binding { .. })
+    }
+
     /// Whether the response's head matters. If not, it need not leave the proxy.
     pub fn reads_response_head(&self) -> bool {
-        matches!(self, Self::Opening { .. } | Self::Steered { .. } | Self::Looking { .. })
+        matches!(
+            self,
+            Self::Opening { .. }
+                | Self::OpeningStream { .. }
+                | Self::Steered { .. }
+                | Self::Looking { .. }
+        )
     }
 
     /// How much of the next piece of the response's body is worth reading, in bytes.
     pub fn wants_of_response_body(&self) -> usize {
         match self {
             Self::Bound { response, .. } => response.wants(),
+            Self::Announcing { stream, .. } => stream.wants(),
+            Self::Heeding { seen, .. } => HEEDED.saturating_sub(seen.len()),
             _ => 0,
         }
     }
@@ -226,6 +291,7 @@ impl Exchange {
             Intent::Sessionless => pass(Decision::Sessionless),
             Intent::NoSession => pass(Decision::NoSession),
             Intent::Open => (Self::Placing, Verdict::next(Act::Place)),
+            Intent::OpenStream => (Self::OpeningStream { place: None }, Verdict::next(Act::Place)),
             Intent::Use { key, method } => {
                 (Self::Looking { key, method }, Verdict::next(Act::Look(key)))
             }
@@ -255,6 +321,9 @@ impl Exchange {
     /// Only a success that names a session opens one. A failure may carry a fresh id that no
     /// session has, and so may the response to another method.
     fn opened(place: Option<Place>, opens: Opens, response: ResponseHead) -> (Self, Verdict) {
+        if let Some(verdict) = Self::not_opened(place, &response) {
+            return (Self::Over, verdict);
+        }
         let incarnation = response.answered_by;
         let place = place.or(incarnation.map(Place::Endpoint));
         let opened = response.succeeded() && opens != Opens::No;
@@ -274,45 +343,15 @@ impl Exchange {
         }
     }
 
-    fn answered(
-        key: SessionKey,
-        pin: Pin,
-        method: Method,
-        response: ResponseHead,
-        policy: &Policy,
-    ) -> (Self, Verdict) {
-        if response.source == Source::Proxy(Cause::Unreachable) {
-            // An endpoint that has left its cluster is answered 404 (Envoy,
-            // status_on_strict_destination_not_found). It may have been away for a moment only.
-            let is_gone = matches!(pin.place, Place::Endpoint(_)) && response.status == 404;
-            let reply = match policy.on_unreachable {
-                OnUnreachable::Unavailable if !is_gone => Reply::unavailable(),
-                OnUnreachable::NotFound | OnUnreachable::Unavailable => Reply::session_not_found(),
-            };
-            let (state, verdict) = Self::replaced(response, reply);
-            return (state, verdict.about(key, Decision::Unreachable));
-        }
-        if response.strayed_from(pin.place) {
-            let (state, verdict) = match response.is_clients_fault() {
-                true => Self::replaced(response, Reply::session_not_found()),
-                false => (Self::Over, Verdict::pass()),
-            };
-            return (state, verdict.about(key, Decision::Strayed));
-        }
-        let unbind = Effect::Unbind(key, Some(pin));
-        let verdict = match (method, response.status) {
-            // MCP 2025-11-25, Transports, Session Management 3: an ended session is answered 404.
-            (Method::Post | Method::Delete, 404) if response.source == Source::Pod => {
-                let (state, verdict) = Self::replaced(response, Reply::session_not_found());
-                return (state, verdict.about(key, Decision::Lost).causing(unbind));
-            }
-            (Method::Post | Method::Other, _) => Verdict::pass(),
-            (Method::Delete, _) if response.succeeded() && response.source == Source::Pod => {
-                Verdict::pass().about(key, Decision::Ended).causing(unbind)
-            }
-            (Method::Delete, _) => Verdict::pass().about(key, Decision::EndRefused),
+    /// If the pod could not be reached.
+    fn not_opened(place: Option<Place>, response: &ResponseHead) -> Option<Verdict> {
+        let Source::Proxy(cause @ (Cause::Unreachable | Cause::Reset)) = response.source else {
+            return None;
         };
-        (Self::Over, verdict)
+        let mut verdict = Verdict::because(Decision::NotBound, Act::Pass);
+        let is_gone = cause == Cause::Unreachable;
+        verdict.effects.extend(place.map(|place| Effect::Unreachable(place, is_gone)));
+        Some(verdict)
     }
 
     fn stored(

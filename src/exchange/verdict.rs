@@ -38,6 +38,19 @@ pub enum Act {
         /// The address of who opened it, if that is known.
         incarnation: Option<SocketAddr>,
     },
+    /// Ask the pod whether it knows the session; then [`super::Event::Told`].
+    Ask {
+        /// Which one.
+        key: SessionKey,
+        /// Where it lives.
+        pin: Pin,
+        /// The address that the response came from, if that is known.
+        answered_by: Option<SocketAddr>,
+    },
+    /// Say which session this id names; then [`super::Event::Named`].
+    Name(Vec<u8>),
+    /// Break the exchange off: nothing can be said to its client any more.
+    Break,
     /// Let it go on as it is.
     Pass,
     /// Answer the request, which goes no further.
@@ -58,6 +71,12 @@ pub enum Effect {
     /// The session is over: this pin of it is to be dropped, or whichever is known, but not one of
     /// another session that has its id by now.
     Unbind(SessionKey, Option<Pin>),
+    /// The place could not be reached; whether it is known to take no connections.
+    Unreachable(Place, bool),
+    /// The place may have lost the sessions that it had.
+    Restarted(Place),
+    /// The pod is to be asked about the session, while the message goes on.
+    AskInPassing(SessionKey, Pin),
     /// The session that the response at hand names is to be ended by a DELETE to the pod that
     /// opened it, if the proxy can send one there.
     EndOnPod(Place),

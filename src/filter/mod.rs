@@ -1,25 +1,23 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
+mod pod_calls;
 mod response;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use log::{Level, debug, log, log_enabled};
+use log::{Level, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
-use crate::host::{Callout, Direction, ExchangeId, Flow, Host, Refused, Secret};
-use crate::http::{Edit, Head, HeaderMap, Reply};
-use crate::pods::Place;
-use crate::session::{Pin, SessionKey};
+use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
+use crate::http::{Edit, Head, HeaderMap, Packed, Reply};
+use crate::pods::{Ordinal, Place};
+use crate::session::{Pin, SessionId, SessionKey, Timestamp};
 use crate::steer::Asked;
-use crate::store::{Binding, Lookup, Wake};
+use crate::store::{Binding, Lookup, Wake as Stored};
 use crate::telemetry::{Decision, Metric, Note};
-use crate::worker::Worker;
-
-/// How long a pod may take to end a session that no client learned of.
-const END_ON_POD: Duration = Duration::from_secs(5);
+use crate::watch::{Answer, Question};
+use crate::worker::{Wake, Worker};
 
 /// The filter at work on one HTTP exchange.
 #[derive(Debug)]
@@ -29,10 +27,14 @@ pub struct Filter {
     exchange: Exchange,
     /// What the request's headers said that steering needs.
     asked: Asked,
-    /// Path and authority of a request that may open a session.
-    target: (Vec<u8>, Vec<u8>),
+    /// The request's headers, while a request of the filter's own may follow from the response.
+    kept: Option<Packed>,
+    /// When the session of the request was looked up.
+    asked_at: Timestamp,
     /// Where the request was sent.
     sent_to: Option<Place>,
+    /// The pod on which it may open a session, until that is known.
+    opening: Option<Ordinal>,
 }
 
 // === impl Filter ===
@@ -40,8 +42,16 @@ pub struct Filter {
 impl Filter {
     /// A filter for the exchange that the proxy calls `id`.
     pub fn new(id: ExchangeId, worker: Arc<Worker>) -> Self {
-        let (exchange, asked) = (Exchange::default(), Asked::default());
-        Self { id, worker, exchange, asked, target: Default::default(), sent_to: None }
+        Self {
+            id,
+            worker,
+            exchange: Exchange::default(),
+            asked: Asked::default(),
+            kept: None,
+            asked_at: Timestamp::default(),
+            sent_to: None,
+            opening: None,
+        }
     }
 
     /// The request's headers came.
@@ -67,15 +77,19 @@ impl Filter {
     pub fn on_response_headers(&mut self, host: &mut impl Host, has_body: bool) -> Flow {
         self.hide_endpoint(host);
         let response = match self.exchange {
-            Exchange::Opening { .. } => self.response_to_opening(host),
-            Exchange::Steered { pin, method, .. } => {
-                self.response_to_steered(host, pin.place, method)
+            Exchange::Opening { .. } | Exchange::OpeningStream { .. } => {
+                self.response_to_opening(host)
             }
+            Exchange::Steered { pin, method, .. } => self.response_to_steered(host, &pin, method),
             _ if self.exchange.reads_response_head() => response::status_of(host),
             _ => return Flow::Continue,
         };
         let response = ResponseHead { has_body, ..response };
-        self.settle(host, Event::ResponseHeaders(response))
+        let flow = self.settle(host, Event::ResponseHeaders(response));
+        if !self.exchange.may_ask_pod() {
+            self.kept = None;
+        }
+        flow
     }
 
     /// `size` bytes of the response's body came.
@@ -95,22 +109,39 @@ impl Filter {
     /// `None` if none does any more.
     pub fn on_wake(&mut self, host: &mut impl Host, wake: Wake) -> Option<(Direction, Flow)> {
         match (&self.exchange, wake) {
-            (Exchange::Looking { .. }, Wake::Looked(found)) => {
+            (Exchange::Looking { .. }, Wake::Store(Stored::Looked(found))) => {
                 Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
-            (Exchange::Binding { .. }, Wake::Stored(binding)) => {
-                Some((Direction::Response, self.settle(host, Event::Stored(binding))))
+            (
+                Exchange::Binding { .. } | Exchange::BindingStream { .. },
+                Wake::Store(Stored::Stored(binding)),
+            ) => Some((Direction::Response, self.settle(host, Event::Stored(binding)))),
+            (Exchange::Doubting { .. }, Wake::Pod(answer)) => {
+                Some((Direction::Response, self.settle(host, Event::Told(answer))))
             }
             _ => None,
         }
     }
 
     /// The exchange is over, one way or another. May be called again.
-    pub fn on_end(&mut self) {
+    pub fn on_end(&mut self, host: &mut impl Host) {
         self.worker.end_use(self.id);
-        if matches!(self.exchange, Exchange::Looking { .. } | Exchange::Binding { .. }) {
+        if let Exchange::Streaming { key } = self.exchange {
+            let now = host.now();
+            self.worker.store.unbind(host, &key, None, now);
+            self.worker.count_sessions(host);
+            host.count(Metric::Decided(Decision::Ended));
+        }
+        if matches!(
+            self.exchange,
+            Exchange::Looking { .. } | Exchange::Binding { .. } | Exchange::BindingStream { .. }
+        ) {
             self.worker.store.leave(self.id);
         }
+        if matches!(self.exchange, Exchange::Doubting { .. }) {
+            self.worker.watch.leave(self.id);
+        }
+        self.end_opening();
         self.exchange = Exchange::Over;
     }
 
@@ -118,15 +149,16 @@ impl Filter {
         let config = &self.worker.config;
         let headers = host.request_headers();
         let head = Head::read(&headers, |name| config.steering.is_steering(name));
-        let intent = Intent::of(&head, &config.paths, &config.scope);
-        if matches!(intent, Intent::Open | Intent::Use { .. }) {
+        let intent = Intent::of(&head, &config.served);
+        let is_steered = matches!(intent, Intent::Open | Intent::OpenStream | Intent::Use { .. });
+        if is_steered {
             self.asked = config.steering.asked(&head);
         }
-        if intent == Intent::Open {
-            let authority = head.authority.unwrap_or_default();
-            self.target = (head.path.to_vec(), authority.to_vec());
+        let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
+        if is_steered {
+            self.kept = Some(headers.keep());
         }
-        (intent, head.client_steering.iter().map(|name| (*name).to_owned()).collect())
+        (intent, steering)
     }
 
     /// Takes an event, does what comes of it, and goes on until the message at hand passes, waits
@@ -155,6 +187,22 @@ impl Filter {
                     }
                     Err(Refused) => Event::SteeringRefused,
                 },
+                Act::Ask { key, pin, answered_by } => {
+                    let exchange = Some(self.id);
+                    let question = Question { key, pin, answered_by, exchange };
+                    match self.ask(host, question) {
+                        Some(answer) => Event::Told(answer),
+                        None => return Flow::Wait,
+                    }
+                }
+                Act::Name(ref id) => {
+                    let scope = &self.worker.config.served.sse_scope;
+                    Event::Named(SessionId::parse(id).map(|id| scope.key(id)))
+                }
+                Act::Break => {
+                    self.conclude(host, &verdict);
+                    return Flow::Break;
+                }
                 Act::Pass => {
                     self.conclude(host, &verdict);
                     return Flow::Continue;
@@ -185,19 +233,17 @@ impl Filter {
     }
 
     fn place(&mut self, host: &mut impl Host) -> Option<Place> {
+        let pods = self.worker.config.steering.pods()?;
         let id = self.id;
-        self.worker.config.steering.pick(|| {
-            host.random().unwrap_or_else(|| {
-                // Still spread over the pods, only easier to foresee.
-                host.count(Metric::RandomMissing);
-                host.now().0.wrapping_add(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            })
-        })
+        let pod = self.worker.watch.pick(host, &pods.placement, |host| random(host, id))?;
+        self.worker.watch.begin_opening(pod);
+        self.opening = Some(pod);
+        Some(Place::Pod(pod))
     }
 
     fn look(&mut self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
-        let now = host.now();
-        self.worker.store.look(host, self.id, key, now)
+        self.asked_at = host.now();
+        self.worker.store.look(host, self.id, key, self.asked_at)
     }
 
     fn bind(
@@ -209,6 +255,7 @@ impl Filter {
     ) -> Option<Binding> {
         let now = host.now();
         self.worker.saw(host, place, incarnation, now);
+        self.worker.watch.answered(host, place, now);
         if self.sent_to.is_none() {
             // The proxy has picked it.
             self.note_place(host, place);
@@ -233,38 +280,25 @@ impl Filter {
         Ok(())
     }
 
+    fn ask(&self, host: &mut impl Host, question: Question) -> Option<Answer> {
+        let now = host.now();
+        let target = self.ping_target(host, &question);
+        self.worker.watch.ask(host, question, target, now)
+    }
+
+    /// It is known by now whether the request has opened a session.
+    fn end_opening(&mut self) {
+        if let Some(pod) = self.opening.take() {
+            self.worker.watch.end_opening(pod);
+        }
+    }
+
     fn note_place(&mut self, host: &mut impl Host, place: Place) {
         self.sent_to = Some(place);
         host.annotate(Note::Pod, &self.worker.config.steering.name(place));
     }
 
-    /// Without the client's credentials, which are not kept; what a pod makes of it is its own
-    /// affair.
-    fn end_on_pod(&self, host: &mut impl Host, place: Place) {
-        let route = self.worker.config.steering.route(place);
-        let (Some(cluster), Some(route)) = (host.upstream_cluster(), route) else { return };
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
-        let id = host.response_headers().get("mcp-session-id").and_then(text);
-        let (path, asked) = &self.target;
-        let authority = route.authority.or_else(|| text(asked));
-        let (Some(path), Some(id), Some(authority)) = (text(path), id, authority) else { return };
-        let id = ("mcp-session-id".to_owned(), Secret(id));
-        let steering = route.header.map(|(name, value)| (name, Secret(value)));
-        let callout = Callout {
-            cluster,
-            method: "DELETE",
-            path,
-            authority,
-            headers: [id].into_iter().chain(steering).collect(),
-            body: Vec::new(),
-            timeout: END_ON_POD,
-        };
-        if host.call(&callout).is_err() {
-            debug!("a session that no client learned of cannot be ended on its pod");
-        }
-    }
-
-    /// Does what the verdict causes, and tells counters, access log and log.
+    /// Does what the verdict causes, counts sessions, and tells counters, access log and log.
     fn conclude(&mut self, host: &mut impl Host, verdict: &Verdict) {
         for effect in &verdict.effects {
             match effect {
@@ -274,9 +308,27 @@ impl Filter {
                     self.worker.store.unbind(host, key, *pin, now);
                 }
                 Effect::EndOnPod(place) => self.end_on_pod(host, *place),
+                Effect::Unreachable(place, is_gone) => {
+                    self.worker.unreachable(host, *place, *is_gone);
+                }
+                Effect::Restarted(place) => {
+                    let now = host.now();
+                    self.worker.watch.restarted(host, *place, now);
+                }
+                Effect::AskInPassing(key, pin) => {
+                    let (key, pin) = (*key, *pin);
+                    let answered_by = response::upstream_address(host);
+                    let question = Question { key, pin, answered_by, exchange: None };
+                    // What comes of it the worker is told.
+                    let _ = self.ask(host, question);
+                }
             }
         }
+        self.worker.count_sessions(host);
         let Some(decision) = verdict.decision else { return };
+        if matches!(decision, Decision::Bound | Decision::NotBound) {
+            self.end_opening();
+        }
         if let (Decision::Bound, Some(key)) = (decision, verdict.session) {
             self.worker.begin_use(self.id, key);
         }
@@ -302,6 +354,15 @@ impl Filter {
             log!(level, "{}:{session}{pod}", decision.name());
         }
     }
+}
+
+/// 64 random bits.
+fn random(host: &mut impl Host, id: ExchangeId) -> u64 {
+    host.random().unwrap_or_else(|| {
+        // Still spread over the pods, only easier to foresee.
+        host.count(Metric::RandomMissing);
+        host.now().0.wrapping_add(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 /// Removes headers by which a client would choose an upstream. The one that an earlier instance of

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use super::Filter;
-use crate::exchange::{Method, ResponseHead};
+use crate::exchange::{Exchange, Method, ResponseHead};
 use crate::host::{Direction, Host, Source};
 use crate::http::{Edit, HeaderMap, SessionHeader, status};
 use crate::message::Media;
 use crate::pods::Place;
+use crate::session::Pin;
+use crate::worker::Worker;
 
 impl Filter {
     pub(super) fn response_to_opening(&self, host: &impl Host) -> ResponseHead {
@@ -23,41 +25,68 @@ impl Filter {
                 _ => {}
             }
         }
-        let scope = &self.worker.config.scope;
+        let scope = &self.worker.config.served.scope;
         let session = session.parse().map(|id| id.map(|id| scope.key(id)));
-        let may_open = session.is_some() && (200..300).contains(&code);
+        let media = Media::of(content_type, content_encoding);
+        let is_stream = matches!(self.exchange, Exchange::OpeningStream { .. });
+        let may_open = (session.is_some() || is_stream) && (200..300).contains(&code);
         ResponseHead {
-            status: code,
-            source: Source::Pod,
+            source: if code >= 500 { host.response_source() } else { Source::Pod },
             answered_by: may_open.then(|| upstream_address(host)).flatten(),
             session,
-            media: Media::of(content_type, content_encoding),
-            has_body: true,
+            media,
+            ..ResponseHead::of(code)
         }
     }
 
     pub(super) fn response_to_steered(
         &self,
         host: &mut impl Host,
-        place: Place,
+        pin: &Pin,
         method: Method,
     ) -> ResponseHead {
         let response = status_of(host);
         let is_by_address = self.worker.config.steering.is_by_address();
-        let tells = is_by_address || response.status == 404;
+        let is_clients_fault = (400..500).contains(&response.status);
+        let tells = is_by_address || is_clients_fault || response.status == 503;
         let answered_by = tells.then(|| upstream_address(host)).flatten();
-        let is_elsewhere = is_by_address && answered_by.map(Place::Endpoint) != Some(place);
+        let is_elsewhere = is_by_address && answered_by.map(Place::Endpoint) != Some(pin.place);
         // The statuses that a pod, or a proxy in its place, can end something by.
-        let is_telling = matches!(response.status, 404 | 500..) || method == Method::Delete;
+        let is_telling = is_clients_fault || response.status >= 500 || method == Method::Delete;
         let source = match is_elsewhere || is_telling {
             true => host.response_source(),
             false => Source::Pod,
         };
-        if source == Source::Pod && !is_by_address && answered_by.is_some() {
-            let now = host.now();
-            self.worker.saw(host, place, answered_by, now);
+        let mut head = ResponseHead { source, answered_by, ..response };
+        if source == Source::Pod {
+            self.heard(host, pin, is_clients_fault, &mut head);
         }
-        ResponseHead { source, answered_by, ..response }
+        head
+    }
+
+    /// A pod has answered.
+    fn heard(
+        &self,
+        host: &mut impl Host,
+        pin: &Pin,
+        is_clients_fault: bool,
+        head: &mut ResponseHead,
+    ) {
+        let Worker { watch, config, .. } = &*self.worker;
+        head.is_heeded = watch.heard(pin.place, self.asked_at);
+        if head.is_heeded {
+            watch.answered(host, pin.place, self.asked_at);
+        }
+        if is_clients_fault {
+            head.is_doubted = watch.may_have_lost(host, pin, head.answered_by);
+        }
+        if head.status == 401 {
+            head.wants_credentials = host.response_headers().get("www-authenticate").is_some();
+        }
+        if head.status == 404 && !config.steering.is_by_address() && head.answered_by.is_some() {
+            let now = host.now();
+            self.worker.saw(host, pin.place, head.answered_by, now);
+        }
     }
 
     /// Takes the header out of a response by which the proxy says where it came from.
@@ -71,16 +100,9 @@ impl Filter {
 
 /// Of a response whose other headers do not matter.
 pub(super) fn status_of(host: &impl Host) -> ResponseHead {
-    ResponseHead {
-        status: host.response_status(),
-        source: Source::Pod,
-        answered_by: None,
-        session: None,
-        media: Media::Other,
-        has_body: true,
-    }
+    ResponseHead::of(host.response_status())
 }
 
-fn upstream_address(host: &impl Host) -> Option<SocketAddr> {
+pub(super) fn upstream_address(host: &impl Host) -> Option<SocketAddr> {
     std::str::from_utf8(&host.upstream_address()?).ok()?.parse().ok()
 }

@@ -1,5 +1,7 @@
 //! The headers of one message, however a proxy hands them over.
 
+use super::Packed;
+
 /// A view of all headers of one message, duplicates included, in order. Good until the message is
 /// changed.
 ///
@@ -11,6 +13,14 @@ pub trait HeaderMap {
     /// The value of the first header called `name`.
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.fields().find(|(other, _)| *other == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// These headers, for as long as they are needed.
+    fn keep(self) -> Packed
+    where
+        Self: Sized,
+    {
+        self.fields().collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod edit;
 mod headers;
+mod packed;
 mod paths;
 mod replace;
 mod reply;
@@ -9,6 +10,7 @@ mod request;
 
 pub use edit::Edit;
 pub use headers::{HeaderMap, status};
+pub use packed::Packed;
 pub use paths::Paths;
 pub use reply::Reply;
 pub use request::{Head, SessionHeader};

@@ -20,6 +20,12 @@ impl Paths {
         Self(patterns.collect())
     }
 
+    /// A path that is none of these, if there is one.
+    pub fn none_of_these(&self) -> &'static str {
+        let paths = ["/podpin-probe", "/.well-known/podpin-probe"];
+        paths.into_iter().find(|path| !self.cover(path.as_bytes())).unwrap_or(paths[0])
+    }
+
     /// Whether `path`, its query left out, is one of these.
     pub fn cover(&self, path: &[u8]) -> bool {
         let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();

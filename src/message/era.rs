@@ -25,6 +25,11 @@ impl Era {
     }
 }
 
+/// Whether this is a version of MCP that was published and has sessions.
+pub fn is_known_version(version: &[u8]) -> bool {
+    ["2025-03-26", "2025-06-18", "2025-11-25"].iter().any(|known| version == known.as_bytes())
+}
+
 fn has_sessions(version: &[u8]) -> bool {
     is_date(version) && version < WITHOUT_SESSIONS
 }

@@ -3,6 +3,8 @@
 //! Bodies are peeked at as they pass, in whatever pieces they come, and never held back. A peek
 //! keeps a few bytes of state and ends as soon as it knows, or has seen its fill.
 
+mod answer;
+mod endpoint;
 mod era;
 mod json;
 mod media;
@@ -10,7 +12,9 @@ mod request;
 mod response;
 mod sse;
 
-pub use era::Era;
+pub use answer::RpcAnswer;
+pub use endpoint::{EndpointPeek, session_in};
+pub use era::{Era, is_known_version};
 pub use media::Media;
 pub use request::{Opens, RequestPeek};
 pub use response::ResponsePeek;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Addresses, Ordinal, StatefulSet};
 
 /// What a session is pinned to.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Place {
     /// A pod of a StatefulSet, whatever its address is by now.
     Pod(Ordinal),

@@ -8,15 +8,16 @@
 //! | [`Steering::OriginalDst`] | an endpoint's address | a header for the cluster | Envoy |
 
 mod header;
-mod ledger;
+mod sightings;
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::http::{Edit, Head};
 use crate::pods::{Addresses, Place, Placement, Places, StatefulSet};
 
 pub use header::{Encoding, EndpointHeader};
-pub use ledger::{Contradiction, Ledger};
+pub use sightings::{Contradiction, Sightings};
 
 /// The header that carries the pod's authority in [`Steering::DynamicHost`].
 pub const POD_HOST: &str = "x-podpin-host";
@@ -71,6 +72,8 @@ pub struct Asked {
 /// What leads a request of the filter's own to a place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Route {
+    /// The cluster that it goes to, unless that is the one of the place.
+    pub cluster: Option<String>,
     /// The `:authority` that it has to have; `None` if any will do.
     pub authority: Option<String>,
     /// A header that it has to have.
@@ -96,11 +99,12 @@ impl Steering {
         }
     }
 
-    /// The place for a new session, by a `random` that is uniform over all of `u64`; `None` if the
-    /// proxy picks it.
-    pub fn pick(&self, random: impl FnOnce() -> u64) -> Option<Place> {
-        let pods = self.pods()?;
-        Some(Place::Pod(pods.placement.pick(random())))
+    /// The pods that sessions live on; `None` if it is endpoints that the proxy picks.
+    pub fn pods(&self) -> Option<&Pods> {
+        match self {
+            Self::Authority(pods) | Self::DynamicHost(pods) => Some(pods),
+            Self::Endpoint { .. } | Self::OriginalDst(_) => None,
+        }
     }
 
     /// Whether sessions are pinned to addresses: then a response tells by that of its upstream whether
@@ -157,7 +161,7 @@ impl Steering {
     pub fn route(&self, place: Place) -> Option<Route> {
         match (self, place) {
             (Self::Authority(pods) | Self::DynamicHost(pods), Place::Pod(pod)) => {
-                Some(Route { authority: Some(pods.set.authority(pod)), header: None })
+                Some(Route { authority: Some(pods.set.authority(pod)), ..Route::default() })
             }
             // The filter stateful_session sees no callouts, the load-balancing policy does.
             (
@@ -166,7 +170,8 @@ impl Steering {
                 },
                 Place::Endpoint(endpoint),
             ) => {
-                Some(Route { authority: None, header: Some((name.clone(), endpoint.to_string())) })
+                let header = Some((name.clone(), endpoint.to_string()));
+                Some(Route { header, ..Route::default() })
             }
             _ => None,
         }
@@ -225,10 +230,29 @@ impl Steering {
         }
     }
 
-    fn pods(&self) -> Option<&Pods> {
-        match self {
-            Self::Authority(pods) | Self::DynamicHost(pods) => Some(pods),
-            Self::Endpoint { .. } | Self::OriginalDst(_) => None,
+    /// What leads a callout about a session to `place`, where `address` has just answered, with the
+    /// `:authority` of the session's requests; `None` if nothing does. `addressed` is a cluster that
+    /// connects to the address that [`ORIGINAL_DST`] names.
+    pub fn ping_route(
+        &self,
+        place: Place,
+        address: Option<SocketAddr>,
+        addressed: Option<&str>,
+    ) -> Option<Route> {
+        let to = |address: SocketAddr| Route {
+            header: Some((ORIGINAL_DST.to_owned(), address.to_string())),
+            ..Route::default()
+        };
+        match (self, place) {
+            (Self::Authority(_), _) => self.route(place),
+            (Self::OriginalDst(_), Place::Endpoint(endpoint)) => Some(to(endpoint)),
+            (_, Place::Endpoint(endpoint)) => self
+                .route(place)
+                .or_else(|| Some(Route { cluster: Some(addressed?.to_owned()), ..to(endpoint) })),
+            // By the pod's name it would get there, but that is not the Host that its server wants.
+            (_, Place::Pod(_)) => {
+                Some(Route { cluster: Some(addressed?.to_owned()), ..to(address?) })
+            }
         }
     }
 }

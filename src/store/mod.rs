@@ -9,11 +9,13 @@ mod remote;
 mod settings;
 mod table;
 
+use std::ops::Range;
+
 use log::warn;
 
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
-use crate::pods::Places;
+use crate::pods::{Place, Places};
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 use crate::telemetry::Metric;
 
@@ -136,6 +138,28 @@ impl Store {
             // It gave way here, but lives in the store.
             _ => remote.keep(host, key, None, now),
         }
+    }
+
+    /// How many more sessions live where, or fewer, since this was last asked; those that expire are only
+    /// seen by [`Store::count_live`].
+    pub fn take_counts(&self) -> Vec<(Place, i32)> {
+        self.near.take_counts()
+    }
+
+    /// How many parts there are to count.
+    pub fn parts(&self) -> u32 {
+        self.near.buckets()
+    }
+
+    /// Counts the sessions that live in some of the parts, as far as this proxy knows them.
+    pub fn count_live(
+        &self,
+        host: &impl Host,
+        parts: Range<u32>,
+        now: Timestamp,
+        mut add: impl FnMut(Place),
+    ) {
+        self.near.count_live(host, parts, now, &mut add);
     }
 
     /// To be called now and then: does what could not be done when it was due.

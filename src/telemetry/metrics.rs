@@ -1,5 +1,6 @@
 //! Every counter and gauge, by name.
 
+use crate::pods::Ordinal;
 use crate::session::Scope;
 
 use super::Decision;
@@ -25,11 +26,17 @@ pub enum Metric {
     StoreUntrusted,
     /// Sessions that only this proxy knows, because the store failed.
     NotShared,
+    /// Requests by which pods were asked whether they know a session.
+    Pinged,
+    /// Pods that could not be reached and so get no new sessions for a while.
+    Ejected,
+    /// Of these, those that get new sessions again.
+    Readmitted,
 }
 
 impl Metric {
     /// Those that count no decision.
-    const OTHERS: [Self; 8] = [
+    const OTHERS: [Self; 11] = [
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
@@ -38,6 +45,9 @@ impl Metric {
         Self::StoreSkipped,
         Self::StoreUntrusted,
         Self::NotShared,
+        Self::Pinged,
+        Self::Ejected,
+        Self::Readmitted,
     ];
 
     /// All of them.
@@ -68,6 +78,9 @@ impl Metric {
             Self::StoreSkipped => "store_skipped",
             Self::StoreUntrusted => "store_untrusted",
             Self::NotShared => "not_shared",
+            Self::Pinged => "pinged",
+            Self::Ejected => "ejected",
+            Self::Readmitted => "readmitted",
         };
         format!("podpin_{word}_total")
     }
@@ -78,18 +91,21 @@ impl Metric {
 pub enum Gauge {
     /// The version of the module that last took a configuration, as [`version`] tells it.
     Version,
+    /// How many pods get no new sessions because they cannot be reached.
+    Ejected,
 }
 
 // === impl Gauge ===
 
 impl Gauge {
     /// All of them, in order.
-    pub const ALL: [Self; 1] = [Self::Version];
+    pub const ALL: [Self; 2] = [Self::Version, Self::Ejected];
 
     /// Its name, the same for all scopes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Version => "podpin_version",
+            Self::Ejected => "podpin_ejected",
         }
     }
 }
@@ -99,6 +115,11 @@ impl Gauge {
 /// since bytes of it other than letters, digits and `-_./` are written `_`.
 pub fn name_in(scope: &Scope, name: &str) -> String {
     format!("scope=.={};.;{name}", scope.label())
+}
+
+/// The name of the gauge of how many sessions live on a pod, likewise.
+pub fn sessions_name_in(scope: &Scope, pod: Ordinal) -> String {
+    name_in(scope, &format!("ordinal=.={pod};.;podpin_sessions"))
 }
 
 /// The version of this module as one number: 2000 for 0.2.0, 1002003 for 1.2.3.

@@ -6,6 +6,6 @@ mod note;
 mod throttle;
 
 pub use decision::Decision;
-pub use metrics::{Gauge, Metric, name_in, version};
+pub use metrics::{Gauge, Metric, name_in, sessions_name_in, version};
 pub use note::Note;
 pub use throttle::Throttle;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
-use podpin::host::{CallResponse, Callout};
+use podpin::host::{CallResponse, Callout, Cause};
 use proxy_wasm::types::Action;
 use serde_json::Value;
 
@@ -188,6 +188,11 @@ impl Engine for Abi {
         })
     }
 
+    fn local_reply(&mut self, stream: u32, headers: Pairs, address: &str, cause: Cause) -> Step {
+        self.set(stream, |record| record.cause = Some(cause));
+        self.response_head(stream, headers, address, true)
+    }
+
     fn response_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step {
         self.set(stream, |record| record.body = bytes.to_vec());
         self.run(stream, Phase::ResponseBody, || unsafe {
@@ -216,8 +221,10 @@ impl Engine for Abi {
 
     fn respond_to_call(&mut self, call: u32, response: CallResponse) {
         let size = response.body.len();
+        // Envoy's own has status, length and type.
+        let headers = if response.is_from_server { 5 } else { 3 };
         WORKER.with_borrow_mut(|worker| worker.response = Some(response));
-        unsafe { proxy_on_http_call_response(ROOT, call, 1, size, 0) };
+        unsafe { proxy_on_http_call_response(ROOT, call, headers, size, 0) };
         WORKER.with_borrow_mut(|worker| {
             worker.current = None;
             worker.response = None;

@@ -2,7 +2,6 @@
 
 mod any;
 mod host;
-mod packed;
 
 use std::sync::{Arc, Mutex};
 
@@ -183,7 +182,10 @@ fn the_log_tells_of_a_failing_store_now_and_then() {
         for (call, _) in abi.calls() {
             let (status, body) =
                 if number % 4 == 0 { (200, r#"{"GETEX":null}"#) } else { (504, "") };
-            abi.respond_to_call(call, CallResponse { status, body: body.into() });
+            abi.respond_to_call(
+                call,
+                CallResponse { status, body: body.into(), is_from_server: true },
+            );
         }
         abi.advance(Duration::from_millis(100));
     }

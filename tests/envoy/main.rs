@@ -1,6 +1,7 @@
 //! Real Envoy, the wasm module, and real MCP servers.
 
 mod authorization;
+mod coming;
 mod configuration;
 mod demo;
 mod dns;

@@ -25,6 +25,9 @@ const CONNECTION_MANAGER: &str =
 /// The cluster of the pods by name.
 pub const PODS: &str = "pods";
 
+/// The cluster of the pods by address, in examples that need one beside that.
+pub const ADDRESSED: &str = "pods_by_address";
+
 /// The certificate authority that an example is written with.
 const AUTHORITY: &str = "/etc/podpin/ca.pem";
 

@@ -13,8 +13,20 @@ pub trait Driver {
     /// Sends one request and waits for its response; of a GET, only for the head.
     fn send(&mut self, ask: Ask) -> Got;
 
-    /// Makes a pod forget all it has in memory.
+    /// Opens a stream, waits for its first event, and keeps it open until [`Driver::hang_up`].
+    fn listen(&mut self, ask: Ask) -> (Got, String);
+
+    /// Ends that stream.
+    fn hang_up(&mut self);
+
+    /// Makes a pod forget all it has in memory, and starts it if it was stopped.
     fn restart(&mut self, ordinal: usize);
+
+    /// Stops a pod, so that it takes no connections.
+    fn stop(&mut self, ordinal: usize);
+
+    /// Waits until one of the filter's counters is so high.
+    fn counts_to(&mut self, name: &str, count: u64);
 
     /// One of the filter's counters, by its name without `podpin_` and `_total`.
     fn counter(&mut self, name: &str) -> u64;

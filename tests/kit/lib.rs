@@ -5,6 +5,7 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod dialects;
 pub mod discovered;
 pub mod dns;
 pub mod driver;
@@ -19,6 +20,7 @@ pub mod prometheus;
 pub mod redis;
 pub mod scenarios;
 pub mod setup;
+pub mod sse;
 pub mod tls;
 pub mod wait;
 pub mod wire;

@@ -70,7 +70,7 @@ impl MiniRedis {
             Front::Webdis => json!({&command[0]: reply}),
             Front::Upstash => json!({"result": reply}),
         };
-        CallResponse { status: 200, body: body.to_string().into_bytes() }
+        CallResponse { status: 200, body: body.to_string().into_bytes(), is_from_server: true }
     }
 
     fn execute(&mut self, command: &[&str], now: u64) -> Value {

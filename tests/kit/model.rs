@@ -3,7 +3,7 @@
 //! What the engine sees is what Envoy would show it: callbacks in Envoy's order, bodies in pieces,
 //! and, while it has paused or answered, nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,13 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
-use podpin::host::{CallResponse, Callout, SharedMap};
+use podpin::host::{CallResponse, Callout, Cause, SharedMap};
 use podpin::http::Reply;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::bootstrap::{Bootstrap, PODS};
+use crate::bootstrap::{ADDRESSED, Bootstrap, PODS};
 use crate::client::{Ask, Got};
 use crate::dns::pod_ip;
 use crate::driver::{Driver, Scene, VirtualTime};
@@ -44,6 +44,10 @@ pub trait Engine {
     /// The headers of the response of the pod at `address`, with a body to follow or without.
     fn response_head(&mut self, stream: u32, headers: Pairs, address: &str, has_body: bool)
     -> Step;
+
+    /// The headers of a response of the proxy's own in the place of the pod at `address`, which has a
+    /// body.
+    fn local_reply(&mut self, stream: u32, headers: Pairs, address: &str, cause: Cause) -> Step;
 
     /// The headers of a response that has a body.
     fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
@@ -90,12 +94,16 @@ pub struct StreamRecord {
     pub response: Pairs,
     pub body: Vec<u8>,
     pub address: Option<String>,
+    /// Why the proxy answers in the place of the pod, if it does.
+    pub cause: Option<Cause>,
     pub filter_state: BTreeMap<String, String>,
     pub reply: Option<(u16, Pairs, Vec<u8>)>,
     /// The details of the local reply, for the proxy's log.
     pub details: String,
     /// A message was paused.
     pub paused: bool,
+    /// The exchange was broken off.
+    pub broken: bool,
 }
 
 impl StreamRecord {
@@ -170,6 +178,9 @@ impl ProxyRecord {
     }
 }
 
+/// How long a pod may take to answer a callout.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// A [`Driver`] of an engine.
 pub struct Model<E> {
     pub engine: E,
@@ -177,9 +188,11 @@ pub struct Model<E> {
     mode: Mode,
     app: App,
     pods: Vec<(Router, SeenSoFar)>,
+    stopped: HashSet<usize>,
     balanced: usize,
     last: StreamRecord,
     held: Option<u32>,
+    heard: Option<(u32, Body)>,
     runtime: Runtime,
 }
 
@@ -209,28 +222,44 @@ impl<E: Engine> Model<E> {
             mode: scene.mode,
             app: scene.pods,
             pods: (0..3).map(pod).collect(),
+            stopped: HashSet::new(),
             balanced: 0,
             last: StreamRecord::default(),
             held: None,
+            heard: None,
             runtime: Runtime::new().expect("a runtime"),
         }
     }
 
     fn exchange(&mut self, ask: Ask) -> (u32, Got) {
+        let is_get = ask.method == Method::GET;
+        let (stream, mut got, body) = self.begin(ask);
+        if let Some(body) = body.filter(|_| !is_get || !got.status.is_success()) {
+            got.body = self.pass(stream, body);
+        }
+        (stream, got)
+    }
+
+    /// An exchange up to the body of the pod's response, if that comes so far.
+    fn begin(&mut self, ask: Ask) -> (u32, Got, Option<Body>) {
         let (stream, step) = self.engine.request(request_headers(&ask));
         if let Some(got) = replied(self.answered(stream, step)) {
-            return (stream, got);
+            return (stream, got, None);
         }
         // In two pieces, the first of them often empty.
         let (first, rest) = ask.body.split_at(ask.body.len() / 3);
         for (bytes, last) in [(first, false), (rest, true)] {
             let step = self.engine.request_body(stream, bytes, last);
             if let Some(got) = replied(self.answered(stream, step)) {
-                return (stream, got);
+                return (stream, got, None);
             }
         }
         let record = self.engine.record(stream);
         let ordinal = self.route(&record);
+        if self.stopped.contains(&ordinal) {
+            let got = self.refused(stream, &address_of(ordinal));
+            return (stream, got, None);
+        }
         let (pod, seen) = &self.pods[ordinal];
         let request = http_request(&record.request, ask.body);
         let Ok(response) = self.runtime.block_on(pod.clone().oneshot(request));
@@ -247,16 +276,31 @@ impl<E: Engine> Model<E> {
         let has_body = !body.is_end_stream();
         let step = self.engine.response_head(stream, pairs, &address, has_body);
         if let Some(got) = replied(self.answered(stream, step)) {
-            return (stream, Got { pod: seen, ..got });
+            return (stream, Got { pod: seen, ..got }, None);
         }
         let (status, headers) = parts(self.engine.record(stream).response);
         assert!(!headers.contains_key("x-podpin-endpoint"), "clients need not know where pods are");
-        let body = match ask.method {
-            Method::GET if head.status.is_success() => Vec::new(),
-            _ if !has_body => Vec::new(),
-            _ => self.pass(stream, body),
-        };
-        (stream, Got { status, headers, body, pod: seen })
+        let got = Got { status, headers, body: Vec::new(), pod: seen };
+        (stream, got, has_body.then_some(body))
+    }
+
+    /// Envoy's own answer for a pod that takes no connections.
+    fn refused(&mut self, stream: u32, address: &str) -> Got {
+        let mut head: Pairs = vec![
+            (":status".to_owned(), "503".into()),
+            ("content-type".to_owned(), "text/plain".into()),
+        ];
+        // What stateful_session and a strict cluster make of it is a matter of health, not shown here.
+        head.push(("content-length".to_owned(), "7".into()));
+        let step = self.engine.local_reply(stream, head, address, Cause::Unreachable);
+        if let Some(got) = replied(self.answered(stream, step)) {
+            return got;
+        }
+        let (status, headers) = parts(self.engine.record(stream).response);
+        let mut body = Vec::new();
+        self.pass_piece(stream, b"refused", true, &mut body);
+        self.answered(stream, Step::Go);
+        Got { status, headers, body, pod: None }
     }
 
     /// Answers all callouts; what an exchange that waited does then.
@@ -266,7 +310,9 @@ impl<E: Engine> Model<E> {
             for (call, callout) in calls {
                 let now = self.engine.proxy().milliseconds;
                 let response = match &mut self.redis {
-                    _ if callout.cluster == PODS => self.pod_answers(callout),
+                    _ if [PODS, ADDRESSED].contains(&callout.cluster.as_str()) => {
+                        self.pod_answers(callout)
+                    }
                     Some(redis) => redis.response(&callout, now),
                     None => panic!("no callout without a Redis"),
                 };
@@ -279,12 +325,17 @@ impl<E: Engine> Model<E> {
 
     /// A callout to a pod, by its name.
     fn pod_answers(&self, callout: Callout) -> CallResponse {
-        let steered = callout.headers.iter().find(|(name, _)| name == "x-podpin-endpoint");
+        let headers = ["x-podpin-endpoint", "x-envoy-original-dst-host"];
+        let mut steered = callout.headers.iter();
+        let steered = steered.find(|(name, _)| headers.contains(&name.as_str()));
         let ordinal = match steered {
             Some((_, address)) => at_address(&address.0),
             None => ordinal_of(&callout.authority),
         };
         let ordinal = ordinal.expect("a pod");
+        if self.stopped.contains(&ordinal) {
+            return CallResponse { status: 503, body: Vec::new(), is_from_server: false };
+        }
         let mut pairs: Pairs = vec![
             (":method".to_owned(), callout.method.into()),
             (":path".to_owned(), callout.path.into()),
@@ -293,8 +344,14 @@ impl<E: Engine> Model<E> {
         let headers = callout.headers.into_iter();
         pairs.extend(headers.map(|(name, value)| (name, value.0.into())));
         let request = http_request(&pairs, callout.body);
-        let Ok(response) = self.runtime.block_on(self.pods[ordinal].0.clone().oneshot(request));
-        CallResponse { status: response.status().as_u16(), body: Vec::new() }
+        let pod = self.pods[ordinal].0.clone().oneshot(request);
+        let answered = async { tokio::time::timeout(PATIENCE, pod).await };
+        let Ok(Ok(response)) = self.runtime.block_on(answered) else {
+            return CallResponse { status: 504, body: Vec::new(), is_from_server: false };
+        };
+        let status = response.status().as_u16();
+        let body = self.runtime.block_on(response.into_body().collect()).expect("a whole body");
+        CallResponse { status, body: body.to_bytes().to_vec(), is_from_server: true }
     }
 
     /// Envoy's routes of the mode's example.
@@ -357,7 +414,43 @@ impl<E: Engine> Driver for Model<E> {
         got
     }
 
+    fn listen(&mut self, ask: Ask) -> (Got, String) {
+        let (stream, got, body) = self.begin(ask);
+        let mut body = body.expect("a stream");
+        let mut text = Vec::new();
+        while !text.ends_with(b"\n\n") && !text.ends_with(b"\r\n\r\n") {
+            let frame = self.runtime.block_on(body.frame()).expect("an event");
+            let frame = frame.expect("a pod does not break off").into_data().unwrap_or_default();
+            for piece in frame.chunks(13) {
+                let step = self.engine.response_body(stream, piece, false);
+                assert_eq!(self.answered(stream, step), Step::Go);
+                text.extend(piece);
+            }
+        }
+        self.heard = Some((stream, body));
+        (got, String::from_utf8(text).expect("text"))
+    }
+
+    fn hang_up(&mut self) {
+        let (stream, body) = self.heard.take().expect("a stream is open");
+        drop(body);
+        self.engine.end(stream);
+        self.answered(0, Step::Go);
+    }
+
+    fn stop(&mut self, ordinal: usize) {
+        self.stopped.insert(ordinal);
+    }
+
+    fn counts_to(&mut self, name: &str, count: u64) {
+        assert_eq!(self.counter(name), count);
+    }
+
     fn restart(&mut self, ordinal: usize) {
+        self.stopped.remove(&ordinal);
+        // As long as a process takes to start.
+        self.engine.advance(Duration::from_millis(100));
+        self.answered(0, Step::Go);
         let seen = self.pods[ordinal].1.clone();
         self.pods[ordinal].0 = noted(self.app.serve(ordinal), seen);
     }

@@ -30,6 +30,7 @@ use crate::STATEFUL_SET;
 use crate::dns::pod_ip;
 use crate::tls::Tls;
 use crate::wire::{Serving, Wire};
+use crate::{dialects, sse};
 
 /// What runs in the pods.
 #[derive(Clone, Copy)]
@@ -41,6 +42,10 @@ pub enum App {
     StatefulFor(&'static str),
     /// MCP servers without sessions.
     Stateless,
+    /// MCP servers with sessions that say in many ways that they do not know one.
+    Dialects,
+    /// Servers of HTTP+SSE.
+    Sse,
     /// Answers that no real server can be made to give.
     Script(fn(&Seen) -> http::Response<String>),
     /// Whatever is said on each connection, byte for byte.
@@ -245,6 +250,8 @@ impl App {
             Self::Stateful => config.disable_allowed_hosts(),
             Self::StatefulFor(host) => config.with_allowed_hosts([host]),
             Self::Stateless => config.disable_allowed_hosts().with_legacy_session_mode(false),
+            Self::Dialects => return dialects::serve(),
+            Self::Sse => return sse::serve(),
             Self::Wire(_) => panic!("a pod that speaks byte for byte has no router"),
             Self::Script(response) => {
                 return Router::new().fallback(async move |request: Request| {

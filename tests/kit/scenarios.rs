@@ -4,12 +4,16 @@
 //! makes a test of each, for one driver.
 
 mod faults;
+mod lost;
 mod sessions;
+mod sse;
 mod timed;
 mod untouched;
 
 pub use faults::*;
+pub use lost::*;
 pub use sessions::*;
+pub use sse::*;
 pub use timed::*;
 pub use untouched::*;
 
@@ -30,6 +34,8 @@ macro_rules! each_scenario {
                 a_pod_sees_its_own_name_and_the_one_that_was_asked_for,
                 one_replica_is_no_special_case,
                 a_drained_pod_gets_no_new_session,
+                a_pod_that_is_gone_gets_no_new_sessions,
+                sessions_are_spread_by_how_many_each_pod_has,
             }
         }
 
@@ -40,6 +46,8 @@ macro_rules! each_scenario {
                 the_authority_is_left_alone,
                 one_replica_is_no_special_case,
                 a_drained_pod_gets_no_new_session,
+                a_pod_that_is_gone_gets_no_new_sessions,
+                sessions_are_spread_by_how_many_each_pod_has,
             }
         }
 
@@ -98,6 +106,14 @@ macro_rules! common_scenarios {
             an_id_in_use_on_another_pod_is_not_handed_out,
             a_replaced_response_keeps_the_pods_other_headers,
             a_replaced_response_without_a_body_keeps_the_pods_other_headers,
+            a_lost_session_is_answered_404_whatever_its_pod_says,
+            a_loss_is_told_by_a_stream_and_by_an_end_as_well,
+            an_error_that_is_no_loss_passes_as_it_is,
+            a_pod_that_does_not_answer_is_taken_at_its_word,
+            a_session_whose_pod_is_gone_is_answered_404_and_others_go_on,
+            messages_reach_the_pod_of_their_stream,
+            a_session_of_sse_ends_with_its_stream,
+            a_message_of_an_unknown_session_is_answered_404_at_once,
         }
     };
 }

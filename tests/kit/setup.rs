@@ -16,10 +16,10 @@ use crate::envoy::Envoy;
 use crate::link::Link;
 use crate::mini_redis::Front;
 use crate::mode::Mode;
-use crate::pods::{App, Pods};
+use crate::pods::{App, Pods, Seen};
 use crate::redis::{Redis, Upstash, Webdis};
 use crate::tls::Tls;
-use crate::wait::until;
+use crate::wait::{until, within};
 
 /// Three pods behind an Envoy.
 pub struct Setup {
@@ -173,6 +173,7 @@ pub struct RealEnvoy {
     mode: Mode,
     http: reqwest::Client,
     requests: usize,
+    heard: Option<reqwest::Response>,
     runtime: Runtime,
     _others: Box<dyn Any>,
 }
@@ -207,12 +208,22 @@ impl RealEnvoy {
 
     fn with(mode: Mode, envoy: Envoy, pods: Pods, runtime: Runtime, others: impl Any) -> Self {
         let http = reqwest::Client::new();
-        Self { envoy, pods, mode, http, requests: 0, runtime, _others: Box::new(others) }
+        Self {
+            envoy,
+            pods,
+            mode,
+            http,
+            requests: 0,
+            heard: None,
+            runtime,
+            _others: Box::new(others),
+        }
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Got> {
         self.pods.take_seen();
         let (method, is_get) = (ask.method.clone(), ask.method == http::Method::GET);
+        let sent = ask.body.clone();
         let ask = ask.header("host", "mcp.example");
         let response = ask.send(&self.http, &self.envoy.url("")).await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -222,7 +233,8 @@ impl RealEnvoy {
             false => response.bytes().await?.to_vec(),
         };
         // Beside it a pod may see a request of the filter's own.
-        let pod = self.pods.take_seen().into_iter().rfind(|(_, seen)| seen.method == method);
+        let is_it = |(_, seen): &(usize, Seen)| seen.method == method && seen.body == sent;
+        let pod = self.pods.take_seen().into_iter().rfind(is_it);
         let sees_endpoint = pod.iter().any(|(_, it)| it.headers.contains_key("x-podpin-endpoint"));
         assert!(!sees_endpoint || self.mode == Mode::OverrideHost, "pods need not see it");
         Ok(Got { status, headers, body, pod })
@@ -238,6 +250,44 @@ impl Driver for RealEnvoy {
     fn restart(&mut self, ordinal: usize) {
         let Self { pods, envoy, runtime, .. } = self;
         runtime.block_on(restart(pods, envoy, ordinal));
+    }
+
+    fn stop(&mut self, ordinal: usize) {
+        let Self { pods, envoy, runtime, .. } = self;
+        runtime.block_on(stop(pods, envoy, ordinal));
+    }
+
+    fn listen(&mut self, ask: Ask) -> (Got, String) {
+        self.requests += 1;
+        self.pods.take_seen();
+        let ask = ask.header("host", "mcp.example");
+        let (http, url) = (self.http.clone(), self.envoy.url(""));
+        let (response, text) = self.runtime.block_on(async {
+            let mut response = ask.send(&http, &url).await.expect("a response");
+            let mut text = Vec::new();
+            while !text.ends_with(b"\n\n") && !text.ends_with(b"\r\n\r\n") {
+                let piece = within("an event", response.chunk()).await.expect("a stream");
+                text.extend(piece.expect("an event"));
+            }
+            (response, String::from_utf8(text).expect("text"))
+        });
+        let (status, headers) = (response.status(), response.headers().clone());
+        let pod = self.pods.take_seen().pop();
+        self.heard = Some(response);
+        (Got { status, headers, body: Vec::new(), pod }, text)
+    }
+
+    fn hang_up(&mut self) {
+        let heard = self.heard.take().expect("a stream is open");
+        let _guard = self.runtime.enter();
+        drop(heard);
+    }
+
+    fn counts_to(&mut self, name: &str, count: u64) {
+        let envoy = &self.envoy;
+        self.runtime.block_on(until("the counter", || async {
+            (envoy.counter(name).await >= count).then_some(())
+        }));
     }
 
     fn counter(&mut self, name: &str) -> u64 {

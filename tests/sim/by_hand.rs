@@ -52,11 +52,11 @@ pub(crate) fn command(callout: &Callout) -> Vec<String> {
 }
 
 pub(crate) fn response(body: &str) -> CallResponse {
-    CallResponse { status: 200, body: body.as_bytes().to_vec() }
+    CallResponse { status: 200, body: body.as_bytes().to_vec(), is_from_server: true }
 }
 
 pub(crate) fn fault() -> CallResponse {
-    CallResponse { status: 504, body: b"upstream request timeout".to_vec() }
+    CallResponse { status: 504, body: b"upstream request timeout".to_vec(), is_from_server: false }
 }
 
 /// Opens a session and has the store take it.

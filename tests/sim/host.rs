@@ -15,9 +15,10 @@ use podpin::host::{
     SharedData, Source, Version,
 };
 use podpin::http::{Edit, HeaderMap, status};
+use podpin::pods::Ordinal;
 use podpin::session::{Scope, Timestamp};
-use podpin::telemetry::{Gauge, Metric, Note};
-use podpin::worker::Worker;
+use podpin::telemetry::{Gauge, Metric, Note, sessions_name_in};
+use podpin::worker::{Wake, Worker};
 use serde_json::Value;
 
 /// The core in a simulated host.
@@ -55,10 +56,26 @@ impl Sim {
         let flow = callback(filter, host);
         let mut record = host.record.borrow_mut();
         let paused = flow != Flow::Continue;
-        if let Flow::Reply(reply) = flow {
-            record.reply(&reply);
+        match flow {
+            Flow::Reply(reply) => record.reply(&reply),
+            Flow::Break => record.broken = true,
+            Flow::Continue | Flow::Wait => {}
         }
         record.step_after(paused)
+    }
+
+    fn wake(&mut self, wakes: Vec<(ExchangeId, Wake)>) {
+        for (ExchangeId(stream), wake) in wakes {
+            let Running { filter, host } = self.running(stream as u32);
+            let flow = filter.on_wake(host, wake);
+            let mut record = host.record.borrow_mut();
+            match flow {
+                Some((_, Flow::Continue)) => record.resume(),
+                Some((_, Flow::Reply(reply))) => record.reply(&reply),
+                Some((_, Flow::Break)) => record.broken = true,
+                Some((_, Flow::Wait)) | None => {}
+            }
+        }
     }
 
     fn running(&mut self, stream: u32) -> &mut Running {
@@ -104,13 +121,19 @@ impl Engine for Sim {
         self.run(stream, |filter, host| filter.on_response_headers(host, has_body))
     }
 
+    fn local_reply(&mut self, stream: u32, headers: Pairs, address: &str, cause: Cause) -> Step {
+        self.streams[&stream].host.record.borrow_mut().cause = Some(cause);
+        self.response_head(stream, headers, address, true)
+    }
+
     fn response_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
         self.streams[&stream].host.record.borrow_mut().body = bytes.to_vec();
         self.run(stream, |filter, host| filter.on_response_body(host, bytes.len()))
     }
 
     fn end(&mut self, stream: u32) {
-        self.running(stream).filter.on_end();
+        let Running { filter, host } = self.running(stream);
+        filter.on_end(host);
     }
 
     fn step(&mut self, stream: u32) -> Step {
@@ -124,16 +147,7 @@ impl Engine for Sim {
     fn respond_to_call(&mut self, call: u32, response: CallResponse) {
         let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
         let wakes = self.worker.on_call_response(&mut root, CallId(call.into()), &response);
-        for (ExchangeId(stream), wake) in wakes {
-            let Running { filter, host } = self.running(stream as u32);
-            let flow = filter.on_wake(host, wake);
-            let mut record = host.record.borrow_mut();
-            match flow {
-                Some((_, Flow::Continue)) => record.resume(),
-                Some((_, Flow::Reply(reply))) => record.reply(&reply),
-                Some((_, Flow::Wait)) | None => {}
-            }
-        }
+        self.wake(wakes);
     }
 
     fn record(&self, stream: u32) -> StreamRecord {
@@ -146,7 +160,9 @@ impl Engine for Sim {
 
     fn advance(&mut self, time: Duration) {
         self.proxy.borrow_mut().milliseconds += time.as_millis() as u64;
-        self.worker.tick(&mut SimHost { proxy: self.proxy.clone(), ..SimHost::default() });
+        let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
+        let wakes = self.worker.tick(&mut root);
+        self.wake(wakes);
     }
 }
 
@@ -225,9 +241,11 @@ impl Host for SimHost {
     }
 
     fn response_source(&self) -> Source {
-        match self.record.borrow().address {
-            Some(_) => Source::Pod,
-            None => Source::Proxy(Cause::Other),
+        let record = self.record.borrow();
+        match (record.cause, &record.address) {
+            (Some(cause), _) => Source::Proxy(cause),
+            (None, Some(_)) => Source::Pod,
+            (None, None) => Source::Proxy(Cause::Other),
         }
     }
 
@@ -254,5 +272,10 @@ impl Host for SimHost {
 
     fn set(&mut self, gauge: Gauge, value: u64) {
         self.proxy.borrow_mut().gauges.insert(kit::metric(gauge.name()), value);
+    }
+
+    fn set_sessions(&mut self, pod: Ordinal, sessions: u64) {
+        let name = sessions_name_in(&Scope::new(kit::SCOPE), pod);
+        self.proxy.borrow_mut().gauges.insert(name, sessions);
     }
 }

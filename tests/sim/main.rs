@@ -3,6 +3,7 @@
 mod addresses;
 mod by_hand;
 mod callouts;
+mod counts;
 mod host;
 mod lacks;
 mod orphans;

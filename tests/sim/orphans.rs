@@ -34,7 +34,10 @@ fn a_session_that_cannot_be_written_down_is_ended_on_its_pod() {
     let pod = sim.record(stream).filter_state[&kit::note("pod")].clone();
     is_delete(&calls[0].1, &pod, "a");
     // Whatever comes of it.
-    sim.respond_to_call(calls[0].0, CallResponse { status: 405, body: Vec::new() });
+    sim.respond_to_call(
+        calls[0].0,
+        CallResponse { status: 405, body: Vec::new(), is_from_server: true },
+    );
     assert!(sim.calls().is_empty());
 }
 

@@ -348,7 +348,7 @@ fn what_the_store_missed_is_told_once_it_answers_again() {
 fn a_command_that_is_refused_holds_up_no_other() {
     let refused = [
         response(r#"{"SET":[false,"NOPERM no"]}"#),
-        CallResponse { status: 403, body: Vec::new() },
+        CallResponse { status: 403, body: Vec::new(), is_from_server: true },
     ];
     for refused in refused {
         let mut sim = sim(|_| {});

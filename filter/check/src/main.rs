@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn check(bytes: &[u8]) -> ExitCode {
     match Config::parse(bytes) {
         Ok(config) => {
-            println!("serves {} by {}", config.scope.label(), config.steering);
+            println!("serves {} by {}", config.served.scope.label(), config.steering);
             for key in &config.without_effect {
                 println!("{key} has no effect here");
             }

@@ -36,7 +36,7 @@ fn steering_by_address_needs_no_stateful_set_but_a_scope() {
     // A StatefulSet still names the workload.
     let named = json!({"stateful_set": "myserver", "namespace": "default"});
     let config = parse(&json!({"steer": "endpoint", "workload": named}));
-    assert_eq!(config.scope.label(), "default/myserver");
+    assert_eq!(config.served.scope.label(), "default/myserver");
 }
 
 #[test]

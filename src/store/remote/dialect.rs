@@ -176,7 +176,7 @@ mod tests {
             (Upstash, 504, "upstream request timeout", front("it did not answer in time")),
             (Upstash, 0, "", front("its response broke off")),
         ] {
-            let response = CallResponse { status, body: body.into() };
+            let response = CallResponse { status, body: body.into(), is_from_server: true };
             assert_eq!(dialect.reply(&response), wanted, "{dialect:?} {status} {body}");
         }
     }
@@ -184,7 +184,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(status: u16, body: Vec<u8>) {
-            let response = CallResponse { status, body };
+            let response = CallResponse { status, body, is_from_server: true };
             let _ = Dialect::Webdis.reply(&response);
             let _ = Dialect::Upstash.reply(&response);
         }

@@ -84,7 +84,9 @@ impl Table {
                     .any(|other| matches!(self.locate(data, *other, &key), Located::Here(_)));
                 if put == Put::Done && !has_source {
                     let is_same = |other: &Pin| Pin { used_at: pin.used_at, ..*other } == pin;
-                    self.remove(data, self.layout, &key, is_same);
+                    if self.remove(data, self.layout, &key, is_same).is_some() {
+                        self.count(pin.place, -1);
+                    }
                     return false;
                 }
             }
@@ -118,7 +120,13 @@ impl Table {
         let others = self.others(data);
         let mut gone = None;
         for layout in others.iter().chain([&self.layout]).chain(&others) {
-            gone = self.remove(data, *layout, key, |_| true).or(gone);
+            let removed = self.remove(data, *layout, key, |_| true);
+            if let Some(pin) = removed
+                && *layout == self.layout
+            {
+                self.count(pin.place, -1);
+            }
+            gone = removed.or(gone);
         }
         if let Some(pin) = gone {
             self.left.lock().push(Left { key: *key, pin, why });

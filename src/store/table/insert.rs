@@ -24,6 +24,14 @@ pub(super) enum Manner {
     Mirrored,
 }
 
+/// What came of an attempt.
+struct Inserted {
+    put: Put,
+    /// It was not there before.
+    is_new: bool,
+    left: Vec<Left>,
+}
+
 impl Table {
     /// Puts a session into one of its buckets.
     pub(super) fn insert(
@@ -52,9 +60,17 @@ impl Table {
             }),
             inserted => inserted,
         };
-        let Ok(Some((put, left))) = inserted else { return Put::Failed };
-        if layout == self.layout && !left.is_empty() {
-            self.left.lock().extend(left);
+        let Ok(Some(Inserted { put, is_new, left })) = inserted else { return Put::Failed };
+        if layout == self.layout {
+            if is_new {
+                self.count(pin.place, 1);
+            }
+            for left in left {
+                if left.why == Why::GaveWay {
+                    self.count(left.pin.place, -1);
+                }
+                self.left.lock().push(left);
+            }
         }
         put
     }
@@ -67,24 +83,27 @@ impl Table {
         pin: Pin,
         now: Timestamp,
         manner: Manner,
-    ) -> Change<Option<(Put, Vec<Left>)>> {
+    ) -> Change<Option<Inserted>> {
+        let not_new = |put| Change::Drop(Some(Inserted { put, is_new: false, left: Vec::new() }));
         let left = |entry: Entry, why| Left { key: entry.key, pin: entry.pin, why };
         let expired = bucket.entries.extract_if(.., |entry| !self.is_live(entry, now));
         let mut gone: Vec<_> = expired.map(|entry| left(entry, Why::Expired)).collect();
-        match (manner, bucket.remove(&key)) {
+        let earlier = bucket.remove(&key);
+        let is_new = earlier.is_none();
+        match (manner, earlier) {
             (Manner::Opened, Some(other)) if other.pin.place != pin.place => {
-                return Change::Drop(Some((Put::Taken, Vec::new())));
+                return not_new(Put::Taken);
             }
-            (Manner::Carried, Some(_)) => return Change::Drop(Some((Put::Done, Vec::new()))),
+            (Manner::Carried, Some(_)) => return not_new(Put::Done),
             _ => {}
         }
         if manner == Manner::Mirrored && bucket.entries.len() >= ENTRIES {
-            return Change::Drop(Some((Put::Done, Vec::new())));
+            return not_new(Put::Done);
         }
         if let Some(last) = bucket.open(key, pin) {
             gone.push(left(last, Why::GaveWay));
         }
-        Change::Write(Some((Put::Done, gone)))
+        Change::Write(Some(Inserted { put: Put::Done, is_new, left: gone }))
     }
 
     fn live_entries(
@@ -100,7 +119,7 @@ impl Table {
         bucket.entries.iter().filter(|entry| self.is_live(entry, now)).count()
     }
 
-    fn is_live(&self, entry: &Entry, now: Timestamp) -> bool {
+    pub(super) fn is_live(&self, entry: &Entry, now: Timestamp) -> bool {
         self.lifetime.covers(&entry.pin, now)
     }
 }

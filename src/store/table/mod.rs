@@ -35,12 +35,15 @@ mod insert;
 mod layout;
 mod left;
 
+use std::ops::Range;
+
 use super::outcome::Lookup;
 use crate::host::SharedData;
 use crate::lock::Lock;
+use crate::pods::Place;
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 
-use bucket::{ENTRIES, Found};
+use bucket::{Bucket, ENTRIES, Found};
 use change::{Change, Read, change};
 use entry::{Entry, Format};
 use insert::Manner;
@@ -58,6 +61,7 @@ pub(super) struct Table {
     layout: Layout,
     lifetime: Lifetime,
     left: Lock<Vec<Left>>,
+    counts: Lock<Vec<(Place, i32)>>,
 }
 
 /// How an attempt to put an entry into the table ended.
@@ -103,6 +107,7 @@ impl Table {
             layout: Layout { format: Format::Two, size: size.max(1) },
             lifetime,
             left: Lock::default(),
+            counts: Lock::default(),
         }
     }
 
@@ -110,6 +115,40 @@ impl Table {
     /// come back from another layout.
     pub(super) fn take_left(&self) -> Vec<Left> {
         std::mem::take(&mut *self.left.lock())
+    }
+
+    /// How many more sessions live where, or fewer, since this was last asked. Those that expire are not
+    /// in it: nobody sees that happen but [`Table::count_live`].
+    pub(super) fn take_counts(&self) -> Vec<(Place, i32)> {
+        std::mem::take(&mut *self.counts.lock())
+    }
+
+    /// How many buckets there are.
+    pub(super) fn buckets(&self) -> u32 {
+        self.layout.size
+    }
+
+    /// Counts the sessions that live by the entries of some buckets.
+    pub(super) fn count_live(
+        &self,
+        data: &dyn SharedData,
+        buckets: Range<u32>,
+        now: Timestamp,
+        add: &mut dyn FnMut(Place),
+    ) {
+        for number in buckets {
+            let Some((bytes, _)) = data.shared(&self.names.bucket(self.layout, number.into()))
+            else {
+                continue;
+            };
+            let bucket = Bucket::decode(self.layout.format, &bytes).unwrap_or_default();
+            let live = bucket.entries.iter().filter(|entry| self.is_live(entry, now));
+            live.for_each(|entry| add(entry.pin.place));
+        }
+    }
+
+    fn count(&self, place: Place, change: i32) {
+        self.counts.lock().push((place, change));
     }
 
     /// Adds this table's layout to those in use. To be called once, before anything else.

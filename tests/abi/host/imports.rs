@@ -11,9 +11,9 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, Strea
 use super::{Phase, ROOT, WORKER, Worker};
 use kit::bootstrap::PODS;
 use kit::model::{Pairs, StreamRecord};
-use podpin::host::{Callout, Overtaken, Secret, SharedData, Version};
+use podpin::host::{Callout, Cause, Overtaken, Secret, SharedData, Version};
 use podpin::http::HeaderMap;
-use podpin_filter::packed::Packed;
+use podpin::http::Packed;
 
 type Bytes = *const u8;
 
@@ -26,6 +26,23 @@ unsafe fn bytes<'a>(data: Bytes, size: usize) -> &'a [u8] {
 
 unsafe fn text(data: Bytes, size: usize) -> String {
     String::from_utf8(unsafe { bytes(data, size) }.to_vec()).expect("text")
+}
+
+/// What Envoy says of its own answers.
+fn details_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Unreachable => {
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}"
+        }
+        Cause::Reset => "upstream_reset_before_response_started{connection_termination}",
+        Cause::TimedOut => "response_timeout",
+        Cause::Overloaded => "upstream_reset_before_response_started{overflow}",
+        Cause::Other => "route_not_found",
+    }
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 /// Leaves `value` to the module; of nothing a null pointer, as Envoy does.
@@ -77,6 +94,12 @@ unsafe extern "C" fn proxy_set_effective_context(context: u32) -> Status {
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_close_stream(_: StreamType) -> Status {
+    current(|record, _| record.broken = true);
+    Status::Ok
+}
+
 /// Only the root calls out: an exchange may end before its response comes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_http_call(
@@ -101,13 +124,15 @@ unsafe extern "C" fn proxy_http_call(
         method: match header(":method").as_deref() {
             Some("POST") => "POST",
             Some("DELETE") => "DELETE",
+            Some("HEAD") => "HEAD",
             method => panic!("{method:?}"),
         },
         path: header(":path").expect("Envoy wants a path"),
         authority: header(":authority").expect("Envoy wants an authority"),
-        headers: ["content-type", "authorization", "mcp-session-id", "x-podpin-endpoint"]
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), Secret(header(name)?))))
+        headers: headers
+            .fields()
+            .map(|(name, value)| (text_of(name), Secret(text_of(value))))
+            .filter(|(name, _)| !name.starts_with(':'))
             .collect(),
         body: unsafe { bytes(body, body_size) }.to_vec(),
         timeout: Duration::from_millis(timeout.into()),
@@ -284,6 +309,9 @@ unsafe extern "C" fn proxy_get_property(
     let value = current(|record, _| match path.as_str() {
         "xds\0cluster_name" => Some(PODS.to_owned()),
         "upstream\0address" => record.address.clone(),
+        "response\0code_details" if let Some(cause) = record.cause => {
+            Some(details_of(cause).to_owned())
+        }
         "response\0code_details" if record.address.is_some() => Some("via_upstream".to_owned()),
         "response\0code_details" => Some("route_not_found".to_owned()),
         path if path.starts_with("podpin.") => {
@@ -452,7 +480,7 @@ macro_rules! never_called {
 }
 
 never_called! {
-    proxy_add_header_map_value proxy_close_stream proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
+    proxy_add_header_map_value proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_metric
     proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send proxy_grpc_stream
     proxy_get_status proxy_register_shared_queue
     proxy_resolve_shared_queue

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{count, is_session_not_found, open, plain, serves};
 use crate::client::Ask;
 use crate::driver::{Driver, Scene};
+use crate::pods::App;
 use crate::{DOMAIN, STATEFUL_SET};
 
 pub fn a_session_stays_on_the_pod_that_opened_it<D: Driver>(driver: impl FnOnce(Scene) -> D) {
@@ -127,4 +128,33 @@ pub fn a_drained_pod_gets_no_new_session<D: Driver>(driver: impl FnOnce(Scene) -
     });
     let ordinals: HashSet<_> = (0..30).map(|_| open(&mut driver).ordinal).collect();
     assert_eq!(ordinals, [0, 2].into());
+}
+
+pub fn sessions_are_spread_by_how_many_each_pod_has<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = driver(Scene {
+        pods: App::Dialects,
+        configure: |plugin| plugin["placement"] = json!({"policy": "least_sessions"}),
+        ..Scene::default()
+    });
+    let opened = |driver: &mut _| {
+        let got = Driver::send(driver, Ask::initialize());
+        (got.header("mcp-session-id").expect("a session").to_owned(), got.ordinal())
+    };
+    let is_even = |sessions: &[(String, usize)]| {
+        for pod in 0..3 {
+            let count = sessions.iter().filter(|(_, its)| *its == pod).count();
+            let even = sessions.len() / 3;
+            assert!(count.abs_diff(even) <= even / 10, "pod {pod} has {count} of {}", 3 * even);
+        }
+    };
+    let mut sessions: Vec<_> = (0..300).map(|_| opened(&mut driver)).collect();
+    is_even(&sessions);
+    driver.restart(1);
+    for (session, pod) in &sessions {
+        let got = driver.send(Ask::tool("a").session(session));
+        assert_eq!(got.status, if *pod == 1 { 404 } else { 200 });
+    }
+    sessions.retain(|(_, pod)| *pod != 1);
+    sessions.extend((0..300).map(|_| opened(&mut driver)));
+    is_even(&sessions);
 }

@@ -17,7 +17,7 @@ const MOST: usize = 20_000;
 
 /// From where each pod of a StatefulSet answers.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Sightings {
     /// Of either family of addresses a pod may have one.
     addresses: Moves<(Ordinal, bool), SocketAddr>,
     pods: Moves<SocketAddr, Ordinal>,
@@ -41,7 +41,7 @@ impl fmt::Display for Contradiction {
     }
 }
 
-impl Ledger {
+impl Sightings {
     /// Notes that a request to `pod` was answered from `address`.
     pub fn saw(
         &mut self,
@@ -103,10 +103,10 @@ mod tests {
     use super::*;
 
     fn contradictions(seen: &[(u32, &str, u64)]) -> Vec<Option<Contradiction>> {
-        let mut ledger = Ledger::default();
+        let mut sightings = Sightings::default();
         let saw = |(pod, address, seconds): &(u32, &str, u64)| {
             let address = format!("{address}:80").parse().unwrap();
-            ledger.saw(Ordinal(*pod), address, Timestamp(seconds * 1000))
+            sightings.saw(Ordinal(*pod), address, Timestamp(seconds * 1000))
         };
         seen.iter().map(saw).collect()
     }

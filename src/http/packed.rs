@@ -1,9 +1,10 @@
-//! The headers of one message in the packed block that Envoy hands over at once.
+//! The headers of one message in one block.
 //!
-//! Reading every header costs one crossing into the proxy, about what reading a single one costs,
-//! and iterating allocates nothing.
+//! It is the form in which proxy-wasm hands them over: reading every header so costs one crossing
+//! into the proxy, about what reading a single one costs, iterating allocates nothing, and keeping
+//! them is a move.
 
-use podpin::http::HeaderMap;
+use super::HeaderMap;
 
 /// All headers of one message, duplicates included, in order.
 ///
@@ -30,6 +31,10 @@ impl Packed {
 impl HeaderMap for Packed {
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         Iter::new(&self.block).unwrap_or(Iter { lengths: &[], bytes: &[] })
+    }
+
+    fn keep(self) -> Packed {
+        self
     }
 }
 
@@ -79,3 +84,6 @@ impl<'a> Iterator for Iter<'a> {
         Some((self.part()?, self.part()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

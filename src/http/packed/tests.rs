@@ -1,7 +1,4 @@
-//! The packed block of headers: how this module reads Envoy's, and writes its own.
-
-use podpin::http::HeaderMap;
-use podpin_filter::packed::Packed;
+use super::*;
 use proptest::prelude::*;
 
 #[test]

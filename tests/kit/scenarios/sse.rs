@@ -1,0 +1,65 @@
+//! Sessions of HTTP+SSE, each of which is a stream.
+
+use serde_json::json;
+
+use super::is_session_not_found;
+use crate::client::Ask;
+use crate::driver::{Driver, Scene};
+use crate::pods::App;
+
+fn streamed<D: Driver>(driver: impl FnOnce(Scene) -> D) -> D {
+    driver(Scene { pods: App::Sse, ..Scene::default() })
+}
+
+/// Opens a session: where its messages go, and its pod.
+fn open(driver: &mut impl Driver) -> (String, usize) {
+    let (got, event) = driver.listen(Ask::get().at("/sse"));
+    assert_eq!(got.status, 200);
+    let uri = event.lines().find_map(|line| line.strip_prefix("data: ")).expect("a URI");
+    (uri.to_owned(), got.ordinal())
+}
+
+fn message(uri: &str) -> Ask {
+    Ask::post(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).at(uri)
+}
+
+pub fn messages_reach_the_pod_of_their_stream<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = streamed(driver);
+    let mut pods = std::collections::BTreeSet::new();
+    // Each stream ends before the next begins.
+    for _ in 0..12 {
+        let (uri, ordinal) = open(&mut driver);
+        for _ in 0..3 {
+            let got = driver.send(message(&uri));
+            assert_eq!((got.status.as_u16(), got.ordinal()), (202, ordinal));
+            assert_eq!(got.body, b"Accepted");
+        }
+        pods.insert(ordinal);
+        driver.hang_up();
+    }
+    assert_eq!(pods.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!((driver.counter("bound"), driver.counter("lost")), (12, 0));
+}
+
+pub fn a_session_of_sse_ends_with_its_stream<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = streamed(driver);
+    let (uri, _) = open(&mut driver);
+    assert_eq!(driver.send(message(&uri)).status, 202);
+    driver.hang_up();
+    driver.counts_to("ended", 1);
+    is_session_not_found(&driver.send(message(&uri)));
+}
+
+/// One real server would never answer.
+pub fn a_message_of_an_unknown_session_is_answered_404_at_once<D: Driver>(
+    driver: impl FnOnce(Scene) -> D,
+) {
+    let mut driver = streamed(driver);
+    for uri in ["/messages/?session_id=nobodys", "/message?sessionId=nobodys", "/sse?sessionid=x"] {
+        let got = driver.send(message(uri));
+        is_session_not_found(&got);
+        assert!(got.pod.is_none(), "{uri}");
+    }
+    let got = driver.send(message("/messages/?session_id="));
+    assert_eq!((got.status.as_u16(), got.pod.is_none()), (400, true));
+}
