@@ -10,8 +10,8 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio image release manifests bench lint envoy
-.PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-build
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio test-interop image release manifests bench lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
 .PHONY: prerequisites-lint
 
 help: ## Shows this list
@@ -44,6 +44,9 @@ test-oldest: prerequisites-test build ## Runs them on the oldest only
 
 test-istio: release envoy ## Runs the chart's output through istiod's own code on a real Envoy
 	cd tests/istio && go test -count=1 -timeout 30m -v .
+
+test-interop: prerequisites-interop build envoy ## Runs the servers and clients of MCP's other SDKs
+	$(CARGO) test --locked --package podpin-tests --test interop
 
 image: build ## Writes dist/image/, the module as an OCI image layout; SOURCE is where its source is
 	@$(CARGO) run --locked --quiet --package podpin-image dist/podpin.wasm dist $(SOURCE) > dist/digests.txt
@@ -93,6 +96,9 @@ prerequisites-test:
 
 prerequisites-istio:
 	@tests/prerequisites rust wasm envoy redis istio
+
+prerequisites-interop:
+	@tests/prerequisites rust wasm envoy interop
 
 prerequisites-build:
 	@tests/prerequisites rust wasm

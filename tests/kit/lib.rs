@@ -10,6 +10,7 @@ pub mod discovered;
 pub mod dns;
 pub mod driver;
 pub mod envoy;
+pub mod interop;
 pub mod link;
 pub mod mini_redis;
 pub mod mode;

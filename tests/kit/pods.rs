@@ -202,6 +202,12 @@ impl Drop for Pod {
     }
 }
 
+/// A port that is free on the addresses of so many pods.
+pub fn free_port(pods: usize) -> Result<u16> {
+    let listeners = listen(pods, None)?;
+    Ok(listeners.first().context("no pods")?.local_addr()?.port())
+}
+
 /// One port that is free on every pod's address.
 fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> {
     'attempt: for _ in 0..100 {

@@ -150,15 +150,20 @@ impl SharedSetup {
 
 /// An example that listens on free ports, and finds these pods by this DNS.
 pub fn on_free_ports(example: &str, pods: &Pods, dns: &Dns) -> Result<Bootstrap> {
-    let example = Bootstrap::example(example)?
-        .port(bootstrap::LISTENER, 0)
-        .port(bootstrap::ADMIN, 0)
-        .port(bootstrap::DNS, dns.address.port())
-        .port(bootstrap::POD, pods.port);
+    let example = example_on(example, pods.port, dns)?;
     Ok(match pods.tls() {
         Some(tls) => example.trusting(&tls.authority()),
         None => example,
     })
+}
+
+/// An example that listens on free ports, and finds pods on this one by this DNS.
+pub fn example_on(example: &str, pods: u16, dns: &Dns) -> Result<Bootstrap> {
+    Ok(Bootstrap::example(example)?
+        .port(bootstrap::LISTENER, 0)
+        .port(bootstrap::ADMIN, 0)
+        .port(bootstrap::DNS, dns.address.port())
+        .port(bootstrap::POD, pods))
 }
 
 /// What pods need for an example that speaks TLS to them.
