@@ -121,8 +121,8 @@ impl Worker {
         let scouted =
             Scouted { authority: &authority, path: self.config.served.paths.none_of_these() };
         let ordinals = pods.map(|pods| pods.set.ordinals());
+        self.count_sessions();
         let answers = self.watch.tick(host, ordinals.clone(), &scouted, now);
-        self.count_sessions(host);
         match ordinals.filter(|_| self.watch.leads()) {
             Some(ordinals) => self.take_census(host, ordinals, now),
             None => self.told.lock().clear(),
@@ -131,10 +131,10 @@ impl Worker {
     }
 
     /// Notes where sessions were opened and ended.
-    pub(crate) fn count_sessions(&self, host: &mut impl Host) {
+    pub(crate) fn count_sessions(&self) {
         for (place, change) in self.store.take_counts() {
             if let Place::Pod(pod) = place {
-                self.watch.counted(host, pod, change);
+                self.watch.counted(pod, change);
             }
         }
     }
@@ -149,7 +149,7 @@ impl Worker {
         let running = self.watch.sessions(host, ordinals);
         for (ordinal, count) in counted.iter() {
             let known = running.get(ordinal).copied().unwrap_or(0);
-            self.watch.counted(host, ordinal, count.correction(known));
+            self.watch.counted(ordinal, count.correction(known));
         }
         let mut told = self.told.lock();
         for (ordinal, sessions) in running.iter().take(TOLD) {

@@ -129,6 +129,12 @@ pub enum Exchange {
         /// What is known of the response.
         response: ResponsePeek,
     },
+    /// It was to be answered, but goes to a pod as a request that means nothing, so that what the pod says
+    /// can be replaced.
+    Veiled {
+        /// What the client gets.
+        reply: Reply,
+    },
     /// Its response's headers were replaced, and what comes of its body is dropped.
     Replacing {
         /// What the client gets in its place, as soon as there is a piece to replace.
@@ -208,6 +214,9 @@ impl Exchange {
             (Self::Steered { key, pin, method }, Event::ResponseHeaders(response)) => {
                 Self::answered(key, pin, method, response, policy)
             }
+            (Self::Veiled { reply }, Event::ResponseHeaders(response)) => {
+                Self::replaced(response, reply)
+            }
             // The proxy has answered by itself, of a time-out say, what still waited.
             (Self::Looking { .. }, Event::ResponseHeaders(_)) => (Self::Over, Verdict::pass()),
             (Self::Doubting { key, pin, method, response }, Event::Told(answer)) => {
@@ -266,6 +275,7 @@ impl Exchange {
                 | Self::OpeningStream { .. }
                 | Self::Steered { .. }
                 | Self::Looking { .. }
+                | Self::Veiled { .. }
         )
     }
 

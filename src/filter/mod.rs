@@ -29,6 +29,8 @@ pub struct Filter {
     asked: Asked,
     /// The request's headers, while a request of the filter's own may follow from the response.
     kept: Option<Packed>,
+    /// The proxy would not answer the request as it is told to.
+    is_grpc: bool,
     /// When the session of the request was looked up.
     asked_at: Timestamp,
     /// Where the request was sent.
@@ -48,6 +50,7 @@ impl Filter {
             exchange: Exchange::default(),
             asked: Asked::default(),
             kept: None,
+            is_grpc: false,
             asked_at: Timestamp::default(),
             sent_to: None,
             opening: None,
@@ -129,7 +132,7 @@ impl Filter {
         if let Exchange::Streaming { key } = self.exchange {
             let now = host.now();
             self.worker.store.unbind(host, &key, None, now);
-            self.worker.count_sessions(host);
+            self.worker.count_sessions();
             host.count(Metric::Decided(Decision::Ended));
         }
         if matches!(
@@ -154,6 +157,7 @@ impl Filter {
         if is_steered {
             self.asked = config.steering.asked(&head);
         }
+        self.is_grpc = head.is_grpc;
         let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
         if is_steered {
             self.kept = Some(headers.keep());
@@ -207,9 +211,23 @@ impl Filter {
                     self.conclude(host, &verdict);
                     return Flow::Continue;
                 }
+                Act::Reply(ref reply) if self.is_grpc => {
+                    self.conclude(host, &verdict);
+                    self.veil(host);
+                    self.exchange = Exchange::Veiled { reply: reply.clone() };
+                    return Flow::Continue;
+                }
                 Act::Reply(ref reply) => {
                     self.conclude(host, &verdict);
                     return Flow::Reply(explained(reply, &verdict));
+                }
+                Act::ReplyInstead(ref reply) if self.is_grpc => {
+                    self.conclude(host, &verdict);
+                    for edit in reply.edits() {
+                        // As below; without a body, for there is no place for one.
+                        let _ = host.edit(Direction::Response, &edit);
+                    }
+                    return Flow::Continue;
                 }
                 Act::ReplyInstead(ref reply) => {
                     self.conclude(host, &verdict);
@@ -280,6 +298,19 @@ impl Filter {
         Ok(())
     }
 
+    /// Makes a request one that means nothing to any pod: of no session, on a path that is not served.
+    fn veil(&self, host: &mut impl Host) {
+        let path = self.worker.config.served.paths.none_of_these();
+        for edit in [
+            Edit::Remove("mcp-session-id".into()),
+            Edit::Set(":path".into(), path.into()),
+            Edit::Set("content-type".into(), "application/json".into()),
+        ] {
+            // What a proxy refuses to change a pod refuses to serve.
+            let _ = host.edit(Direction::Request, &edit);
+        }
+    }
+
     fn ask(&self, host: &mut impl Host, question: Question) -> Option<Answer> {
         let now = host.now();
         let target = self.ping_target(host, &question);
@@ -324,7 +355,7 @@ impl Filter {
                 }
             }
         }
-        self.worker.count_sessions(host);
+        self.worker.count_sessions();
         let Some(decision) = verdict.decision else { return };
         if matches!(decision, Decision::Bound | Decision::NotBound) {
             self.end_opening();

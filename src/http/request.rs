@@ -19,6 +19,9 @@ pub struct Head<'a> {
     pub session_id: SessionHeader<'a>,
     /// What all `mcp-protocol-version` say.
     pub era: Era,
+    /// Its `content-type` is one of gRPC. A proxy answers such a request in a form of its own, which has
+    /// neither status nor body of the reply (Envoy, "gRPC", local replies).
+    pub is_grpc: bool,
     /// Names of steering headers that the client sent.
     pub client_steering: Vec<&'a str>,
 }
@@ -36,6 +39,7 @@ impl<'a> Head<'a> {
                 b"x-forwarded-host" => head.forwarded_host = Some(value),
                 b"mcp-session-id" => head.session_id.add(value),
                 b"mcp-protocol-version" => head.era.add(value),
+                b"content-type" => head.is_grpc = is_grpc(value),
                 name if is_steering(name) => {
                     head.client_steering.extend(std::str::from_utf8(name));
                 }
@@ -43,6 +47,15 @@ impl<'a> Head<'a> {
             }
         }
         head
+    }
+}
+
+/// As Envoy tells it: `application/grpc`, alone or before a `+` or parameters.
+fn is_grpc(content_type: &[u8]) -> bool {
+    match content_type.strip_prefix(b"application/grpc") {
+        Some([]) => true,
+        Some([next, ..]) => matches!(next, b'+' | b';' | b' '),
+        None => false,
     }
 }
 

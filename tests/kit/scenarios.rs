@@ -89,6 +89,7 @@ macro_rules! common_scenarios {
             an_ended_session_is_answered_404,
             a_session_that_its_pod_lost_is_answered_404_and_forgotten,
             an_initialize_with_a_session_id_is_treated_by_its_id,
+            a_reply_is_the_same_whatever_content_type_a_request_claims,
             a_stream_and_its_resumption_reach_the_pod_of_the_session,
             a_bad_session_id_is_answered_400_and_goes_nowhere,
             steering_headers_of_a_client_are_removed,

@@ -86,6 +86,7 @@ fn gauges_follow_sessions_that_give_way() {
 fn a_count_that_is_wrong_is_put_right() {
     let mut model = model(65_536);
     let sessions: Vec<_> = (0..20).map(|_| open(&mut model)).collect();
+    assert_eq!(told(&mut model), counted(&sessions));
     let proxy = model.engine.proxy();
     let name = proxy.shared.values.keys().find(|key| key.contains("/pods/1/0"));
     let name = name.expect("the pods' page").clone();

@@ -41,9 +41,8 @@ impl Ledger {
 
     /// What is known of a place.
     pub fn known(&self, data: &dyn SharedData, place: Place) -> Known {
-        Page::decode(&data.shared(&self.page_of(place)).map(|(bytes, _)| bytes).unwrap_or_default())
-            .and_then(|page| page.get(place))
-            .unwrap_or_default()
+        let page = data.shared(&self.page_of(place));
+        page.and_then(|(bytes, _)| Page::find(&bytes, place)).unwrap_or_default()
     }
 
     /// Changes what is known of a place, unless `change` says that nothing is to be written. Says what

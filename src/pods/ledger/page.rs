@@ -44,6 +44,18 @@ impl Page {
         Some(Self(records))
     }
 
+    /// What a page says of one place, without taking it apart.
+    pub(super) fn find(bytes: &[u8], place: Place) -> Option<Known> {
+        let (_, mut rest) = bytes.split_first().filter(|(format, _)| **format == FORMAT)?;
+        loop {
+            let ((found, known), left) = decode_record(rest)?;
+            if found == place {
+                return Some(known);
+            }
+            rest = left;
+        }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
         self.0.iter().for_each(|record| encode_record(record, &mut bytes));

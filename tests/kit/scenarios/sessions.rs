@@ -158,3 +158,26 @@ pub fn sessions_are_spread_by_how_many_each_pod_has<D: Driver>(driver: impl FnOn
     sessions.extend((0..300).map(|_| opened(&mut driver)));
     is_even(&sessions);
 }
+
+/// Envoy makes of a local reply to such a request a 200 without a body.
+pub fn a_reply_is_the_same_whatever_content_type_a_request_claims<D: Driver>(
+    driver: impl FnOnce(Scene) -> D,
+) {
+    let mut driver = plain(driver);
+    for content_type in ["application/grpc", "application/grpc+proto", "application/grpc; a=b"] {
+        let ask = |id: &str| {
+            let ask = Ask::new(http::Method::POST, "{}").header("content-type", content_type);
+            ask.session(id)
+        };
+        let got = driver.send(ask("nobodys"));
+        is_session_not_found(&got);
+        assert_eq!(driver.noted().0, "unknown", "{content_type}");
+        let long = "x".repeat(513);
+        let got = driver.send(ask(&long));
+        assert_eq!(
+            (got.status.as_u16(), got.message()["error"]["code"].as_i64()),
+            (400, Some(-32600))
+        );
+    }
+    serves(&mut driver);
+}
