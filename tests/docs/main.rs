@@ -84,6 +84,22 @@ fn the_filter_of_the_readme_loads() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn what_the_page_on_scaling_shows_asks_for_what_podpin_tells() {
+    let page = read("docs/scaling.md");
+    let snippets = snippets(&page, "yaml");
+    let parsed = snippets.iter().map(|text| serde_yaml_ng::from_str::<Value>(text).expect("YAML"));
+    let [keda, adapter, hpa]: [Value; 3] = parsed.collect::<Vec<_>>().try_into().expect("three");
+    let query = keda["spec"]["triggers"][0]["metadata"]["query"].as_str().expect("a query");
+    let rule = adapter["externalRules"][0]["metricsQuery"].as_str().expect("a query");
+    for query in [query, rule] {
+        assert!(query.starts_with("sum(max by (ordinal) (podpin_sessions{"), "{query}");
+    }
+    let name = &adapter["externalRules"][0]["name"]["as"];
+    assert_eq!(hpa["spec"]["metrics"][0]["external"]["metric"]["name"], *name);
+    assert_eq!(hpa["spec"]["scaleTargetRef"], keda["spec"]["scaleTargetRef"]);
+}
+
 /// Envoy reads the certificate that an example names.
 fn trusted(example: Bootstrap) -> Bootstrap {
     match example.has_tls() {
@@ -278,9 +294,9 @@ fn same(one: &Value, other: &Value) {
 
 /// All keys that the configuration knows, told by the mistake of one that it does not.
 fn known_keys(config: &Value) -> BTreeSet<String> {
-    let sections = ["workload", "store", "session", "placement"];
+    let sections = ["workload", "store", "session", "placement", "probe"];
     let mut known = BTreeSet::new();
-    for section in ["", "workload", "store", "session", "placement"] {
+    for section in ["", "workload", "store", "session", "placement", "probe"] {
         let mut config = config.clone();
         let place = if section.is_empty() { &mut config } else { &mut config[section] };
         place["unknown"] = Value::Null;
@@ -310,5 +326,7 @@ fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
     }
     let metrics: BTreeSet<_> = Metric::all().map(Metric::name).collect();
     assert_eq!(named, metrics);
-    assert_eq!(column(&readme, "gauge", 0), Gauge::ALL.map(Gauge::name));
+    let mut gauges = Gauge::ALL.map(Gauge::name).to_vec();
+    gauges.push("podpin_sessions");
+    assert_eq!(column(&readme, "gauge", 0), gauges);
 }

@@ -55,7 +55,7 @@ fn scopes_of(page: &str, metric: &str) -> Vec<String> {
     scopes
 }
 
-/// By the examples' tag and by the one that Istio writes for `extraStatTags: [scope]`.
+/// By the examples' tag and by the one that Istio writes for `extraStatTags: [scope, ordinal]`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_scope_of_every_metric_is_a_label_whatever_it_is() {
     // Envoy drops dots at the end of a tag's value.

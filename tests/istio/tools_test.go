@@ -165,7 +165,7 @@ func TestTheChartHasTheAlertsAndTheDashboard(t *testing.T) {
 }
 
 // The settings by which other tests read Podpin's metrics are those that Istio gives a proxy which has
-// `extraStatTags: [scope]`.
+// `extraStatTags: [scope, ordinal]`.
 func TestIstioMakesTheScopeALabel(t *testing.T) {
 	where, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio").Output()
 	if err != nil {

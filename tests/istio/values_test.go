@@ -100,6 +100,10 @@ var refused = []struct{ base, values, says string }{
 	{leastEndpoint, "session: {idle_timeout: 2h, max_age: 1h}", "session.idle_timeout: 2h is longer than session.max_age, 1h"},
 	{leastEndpoint, "placement: {drain: [1]}", "placement.drain: is for mode authority"},
 	{leastEndpoint, "placement: {policy: random}", "placement.policy: is for mode authority"},
+	{leastEndpoint, "placement: {eject: 20s}", "placement.eject: is for mode authority"},
+	{leastAuthority, "placement: {eject: 500ms}", "placement.eject: 500ms is outside 1s to 5m"},
+	{leastAuthority, "probe: {timeout: 1m}", "probe.timeout: 1m is outside 10ms to 10s"},
+	{leastAuthority, "probe: {cluster: a}", "probe.cluster: is for mode endpoint"},
 	{leastAuthority, "placement: {drain: [3]}", "placement.drain: 3 is outside the 3 replicas of myserver"},
 	{leastAuthority, "placement: {drain: [0, 1, 2]}", "placement.drain: leaves no pod"},
 	{leastAuthority, "placement: {policy: least}", "/placement/policy"},
@@ -191,7 +195,8 @@ scope: some/scope
 workload: {port: 8081, first_ordinal: 2, cluster_domain: example.local}
 store: {kind: redis, capacity: 1000, cluster: x, authority: front, timeout: 1s, key_prefix: 'a:', dialect: webdis, user: u, password: p, on_error: continue}
 session: {idle_timeout: 1h, max_age: 3h}
-placement: {policy: random, drain: [3]}
+placement: {policy: random, drain: [3], eject: 20s}
+probe: {timeout: 500ms}
 paths: [/a, /b*]
 sse_paths: [/c]
 on_unreachable: unavailable
@@ -199,6 +204,7 @@ on_unreachable: unavailable
 	overlayText(leastEndpoint, `
 endpoint_header: x-pin
 workload: {addresses: [10.244.0.0/16, 'fd00::/64'], pod_port: 9000}
+probe: {cluster: by_address}
 store: {kind: redis, cluster: x, dialect: upstash, token: t}
 `),
 }
@@ -281,7 +287,10 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		"store.on_error":            {"fail", "continue"},
 		"session.idle_timeout":      {"1s", "999ms", "1000ms", "24h", "8760h", "9999999999h"},
 		"session.max_age":           {"1s", "1h", "525600m", "525601m"},
-		"placement.policy":          {"random"},
+		"placement.policy":          {"random", "least_sessions"},
+		"placement.eject":           {"1s", "5m", "301s", "999ms"},
+		"probe.timeout":             {"10ms", "10s", "9ms", "11s"},
+		"probe.cluster":             {"x", "outbound|1||x", "a b"},
 		"placement.drain":           {"[0]", "[0, 0]", "[1, 2]", "[5]"},
 		"paths":                     {"[/]", "['/*']", "['*']", "['/a#b']", "['/a b']", "[/a, /a]"},
 		"sse_paths":                 {"[]", "[/s]", "['/é']"},

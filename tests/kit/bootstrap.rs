@@ -32,7 +32,7 @@ pub const ADDRESSED: &str = "pods_by_address";
 const AUTHORITY: &str = "/etc/podpin/ca.pem";
 
 /// What Istio writes into the bootstrap of its proxies: `stats_config` of its template
-/// `envoy_bootstrap.json`, filled in for `extraStatTags: [scope]`.
+/// `envoy_bootstrap.json`, filled in for `extraStatTags: [scope, ordinal]`.
 const ISTIO_STATS: &str = include_str!("../fixtures/istio-stats.json");
 
 /// The module, below the root of the repository.
@@ -182,7 +182,7 @@ impl Bootstrap {
         self
     }
 
-    /// Has Envoy name and choose its stats as Istio does whose proxies have `extraStatTags: [scope]`.
+    /// Has Envoy name and choose its stats as Istio does whose proxies have `extraStatTags: [scope, ordinal]`.
     pub fn with_stats_of_istio(mut self) -> Self {
         self.0["stats_config"] = serde_json::from_str(ISTIO_STATS).expect("JSON");
         self

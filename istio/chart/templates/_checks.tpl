@@ -244,6 +244,14 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- fail "placement.drain: leaves no pod to place a new session on" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.placement.eject (ne $values.mode "authority") -}}
+{{- fail "placement.eject: is for mode authority; in mode endpoint Envoy picks" -}}
+{{- end -}}
+{{- include "podpin.check.bounds" (list "placement.eject" $values.placement.eject 1000 300000 "1s to 5m") -}}
+{{- include "podpin.check.bounds" (list "probe.timeout" $values.probe.timeout 10 10000 "10ms to 10s") -}}
+{{- if and $values.probe.cluster (ne $values.mode "endpoint") -}}
+{{- fail "probe.cluster: is for mode endpoint; by name the pods' own clusters do" -}}
+{{- end -}}
 {{- if and $values.placement.policy (ne $values.mode "authority") -}}
 {{- fail "placement.policy: is for mode authority; in mode endpoint Envoy picks" -}}
 {{- end -}}

@@ -47,7 +47,7 @@ pub(super) fn as_istio(mut example: Bootstrap, directory: &Path) -> Bootstrap {
 
 fn with_stats(example: Bootstrap) -> Bootstrap {
     let config = proxy_config();
-    assert_eq!(config["extraStatTags"], json!(["scope"]));
+    assert_eq!(config["extraStatTags"], json!(["scope", "ordinal"]));
     let mut example = example.with_stats_of_istio();
     let patterns = &mut example.0["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"];
     let patterns = patterns.as_array_mut().expect("patterns");
