@@ -3,6 +3,7 @@
 mod authorization;
 mod coming;
 mod configuration;
+mod crash;
 mod demo;
 mod dns;
 mod endpoints;
