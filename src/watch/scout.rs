@@ -107,7 +107,7 @@ impl Watch {
         scouted: &Scouted<'_>,
         now: Timestamp,
     ) {
-        let answering = |ejection: &Ejection| ejection.answers && now >= ejection.until;
+        let answering = |ejection: &Ejection| ejection.answers && ejection.may_end(now);
         for (ordinal, _) in out.iter().filter(|(_, ejection)| answering(ejection)) {
             self.is_back(host, ordinal, now);
         }

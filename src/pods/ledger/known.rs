@@ -25,7 +25,7 @@ pub struct Known {
 /// That a pod gets no new sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ejection {
-    /// Not before this does it get any.
+    /// Not before this does it get any, to within a second.
     pub until: Timestamp,
     /// How many there were in a row; the first is 1. Zero if it was not tried, and only is not taken for
     /// granted since one before it is not there.
@@ -36,6 +36,13 @@ pub struct Ejection {
     pub is_over: bool,
     /// The proxy's name of the cluster by which it is reached.
     pub cluster: String,
+}
+
+impl Ejection {
+    /// Whether it may end at `now`. Who looks does so once a second, and the next time is too late.
+    pub fn may_end(&self, now: Timestamp) -> bool {
+        now.0.saturating_add(999) >= self.until.0
+    }
 }
 
 impl Known {
@@ -104,7 +111,7 @@ impl Known {
         };
         let before = (ejection.answers, ejection.is_over);
         ejection.answers = true;
-        ejection.is_over = now >= ejection.until;
+        ejection.is_over = ejection.may_end(now);
         if ejection.is_over {
             ejection.cluster.clear();
         }
