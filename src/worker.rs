@@ -115,7 +115,7 @@ impl Worker {
         for key in due {
             self.store.touch(host, key, now);
         }
-        self.store.catch_up(host, now);
+        self.store.catch_up(host, self.watch.leads(), now);
         let pods = self.config.steering.pods();
         let authority = |ordinal| pods.map(|pods| pods.set.authority(ordinal)).unwrap_or_default();
         let scouted =

@@ -4,6 +4,7 @@
 //! there when the near cache does not know it. Pins do not change while a session lives, so what
 //! the near cache knows is good until the pod says otherwise.
 
+mod journal;
 mod outcome;
 mod remote;
 mod settings;
@@ -19,6 +20,7 @@ use crate::pods::{Place, Places};
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 use crate::telemetry::Metric;
 
+use journal::Journal;
 pub use outcome::{Binding, Lookup, Wake};
 pub use remote::dialect::Dialect;
 use remote::{Opened, Outcome, Remote, is_same};
@@ -30,6 +32,7 @@ use table::{Put, Table, Why};
 pub struct Store {
     near: Table,
     remote: Option<Remote>,
+    journal: Lock<Journal>,
     on_error: OnError,
     places: Places,
     lifetime: Lifetime,
@@ -49,8 +52,10 @@ impl Store {
         let near = Table::new(scope, config.capacity, lifetime);
         near.open(host);
         let redis = config.redis.clone();
+        let id = host.random().unwrap_or(host.now().0);
         Self {
             near,
+            journal: Lock::new(Journal::new(scope, id)),
             on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
             remote: redis.map(|redis| Remote::new(redis, places.clone(), lifetime)),
             places,
@@ -123,6 +128,7 @@ impl Store {
         }
         if let Some(remote) = &self.remote {
             remote.end(host, *key, ended, now);
+            self.journal.lock().note(host, remote.untold_ends(), now);
         }
     }
 
@@ -162,11 +168,19 @@ impl Store {
         self.near.count_live(host, parts, now, &mut add);
     }
 
-    /// To be called now and then: does what could not be done when it was due.
-    pub fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
-        if let Some(remote) = &self.remote {
-            remote.catch_up(host, now);
+    /// To be called now and then: does what could not be done when it was due, and if this thread `leads`,
+    /// also what those could not that died.
+    pub fn catch_up(&self, host: &mut impl Host, leads: bool, now: Timestamp) {
+        let Some(remote) = &self.remote else { return };
+        if leads {
+            let left = self.journal.lock().take_over(host, now);
+            for (key, pin) in left {
+                host.count(Metric::TakenOver);
+                remote.end(host, key, pin, now);
+            }
         }
+        remote.catch_up(host, now);
+        self.journal.lock().note(host, remote.untold_ends(), now);
     }
 
     /// Takes a response to a callout. Says which exchanges it wakes, and with what.

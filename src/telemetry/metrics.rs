@@ -26,6 +26,8 @@ pub enum Metric {
     StoreUntrusted,
     /// Sessions that only this proxy knows, because the store failed.
     NotShared,
+    /// Ends of sessions that a worker thread which died had not told the store, and that were told it then.
+    TakenOver,
     /// Requests by which pods were asked whether they know a session.
     Pinged,
     /// Pods that could not be reached and so get no new sessions for a while.
@@ -36,7 +38,7 @@ pub enum Metric {
 
 impl Metric {
     /// Those that count no decision.
-    const OTHERS: [Self; 11] = [
+    const OTHERS: [Self; 12] = [
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
@@ -45,6 +47,7 @@ impl Metric {
         Self::StoreSkipped,
         Self::StoreUntrusted,
         Self::NotShared,
+        Self::TakenOver,
         Self::Pinged,
         Self::Ejected,
         Self::Readmitted,
@@ -78,6 +81,7 @@ impl Metric {
             Self::StoreSkipped => "store_skipped",
             Self::StoreUntrusted => "store_untrusted",
             Self::NotShared => "not_shared",
+            Self::TakenOver => "taken_over",
             Self::Pinged => "pinged",
             Self::Ejected => "ejected",
             Self::Readmitted => "readmitted",

@@ -47,6 +47,14 @@ impl Sim {
         self.proxy.borrow_mut()
     }
 
+    /// The VM dies with all that it has in memory, and another takes its place.
+    pub(crate) fn dies(&mut self, plugin: &Value) {
+        let config = Config::parse(plugin.to_string().as_bytes()).expect("a right configuration");
+        let mut host = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
+        self.worker = Worker::start(config, &mut host);
+        self.streams.clear();
+    }
+
     fn run(
         &mut self,
         stream: u32,

@@ -7,6 +7,7 @@ mod counts;
 mod host;
 mod lacks;
 mod orphans;
+mod pings;
 mod records;
 mod ticks;
 mod write_back;

@@ -78,6 +78,17 @@ impl WriteBack {
             || self.busy.iter().any(|(other, write)| other == key && is_end(write))
     }
 
+    /// The ends that are yet to be told, or told for all that is known.
+    pub(super) fn untold_ends(&self) -> Vec<(SessionKey, Pin)> {
+        let left = self.left.iter().map(|(key, write)| (*key, *write));
+        let all = left.chain(self.busy.iter().copied());
+        let ends = all.filter_map(|(key, write)| match write {
+            Write::End { pin, .. } | Write::Bury { pin, .. } => Some((key, pin)),
+            Write::Keep(..) | Write::Restore(..) | Write::LetGo => None,
+        });
+        ends.collect()
+    }
+
     /// Takes the next one, if there is one that may be done now.
     pub(super) fn begin(&mut self, now: Timestamp) -> Option<(SessionKey, Write)> {
         if self.busy.len() >= AT_ONCE || !self.breaker.would_admit(now) {

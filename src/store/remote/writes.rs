@@ -54,6 +54,11 @@ impl Remote {
         self.write(host, key, Write::End { pin, again: false }, now);
     }
 
+    /// Ends of sessions that the store may not know of yet.
+    pub(in crate::store) fn untold_ends(&self) -> Vec<(SessionKey, Pin)> {
+        self.state.lock().write_back.untold_ends()
+    }
+
     /// Writes back, as far as that can be done now.
     pub(in crate::store) fn catch_up(&self, host: &mut impl Host, now: Timestamp) {
         loop {

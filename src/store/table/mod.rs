@@ -53,6 +53,22 @@ pub(super) use left::{Left, Why};
 /// An entry is moved to the front when it is used, unless it is among so many at the front already.
 const FRONT: usize = 4;
 
+/// Writes a session as an entry of the present format.
+pub(super) fn encode_session(key: SessionKey, pin: Pin, bytes: &mut Vec<u8>) {
+    format2::encode(&Entry { key, pin, noted: false }, bytes);
+}
+
+/// Reads sessions that were written so, up to the first that is broken.
+pub(super) fn decode_sessions(mut bytes: &[u8]) -> Vec<(SessionKey, Pin)> {
+    let mut sessions = Vec::new();
+    while let Some((entry, rest)) = format2::split(bytes) {
+        let Some(Entry { key, pin, .. }) = format2::decode(entry) else { break };
+        sessions.push((key, pin));
+        bytes = rest;
+    }
+    sessions
+}
+
 /// The table of one scope.
 #[derive(Debug)]
 pub(super) struct Table {
