@@ -30,6 +30,9 @@ fn the_demonstration_loses_calls_without_podpin_and_none_with_it() {
     assert_eq!(row(&output, "calls that found theirs")[1], "600");
     let p99 = row(&output, "p99");
     assert!(p99[1].strip_suffix("ms").unwrap().parse::<f64>().unwrap() > 0.0, "{p99:?}");
+    let lost: usize = row(&output, "sessions lost")[0].parse().unwrap();
+    assert!((1..30).contains(&lost), "{lost}");
+    assert_eq!(row(&output, "clients that work"), ["30", "of", "30"]);
 }
 
 #[test]
