@@ -157,6 +157,11 @@ pub fn on_free_ports(example: &str, pods: &Pods, dns: &Dns) -> Result<Bootstrap>
     })
 }
 
+/// A busy machine, on which tests run beside each other, is no pod that does not answer.
+pub fn patient(plugin: &mut serde_json::Value) {
+    plugin["probe"]["timeout"] = json!("10s");
+}
+
 /// An example that listens on free ports, and finds pods on this one by this DNS.
 pub fn example_on(example: &str, pods: u16, dns: &Dns) -> Result<Bootstrap> {
     Ok(Bootstrap::example(example)?
@@ -187,7 +192,7 @@ impl RealEnvoy {
     /// Runs the example that steers as the scene wants.
     pub fn start(scene: Scene) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let change = |example: Bootstrap| example.plugin(scene.configure);
+        let change = |example: Bootstrap| example.plugin(patient).plugin(scene.configure);
         let setup = runtime.block_on(Setup::start(scene.mode.example(), scene.pods, change));
         let Setup { envoy, dns, pods } = setup.expect("the set-up starts");
         Self::with(scene.mode, envoy, pods, runtime, dns)
@@ -203,7 +208,8 @@ impl RealEnvoy {
                 let redis = setup.bootstrap()?;
                 let mut example = on_free_ports(scene.mode.example(), &setup.pods, &setup.dns)?;
                 example.take_store(redis);
-                let envoy = Envoy::start(&example.plugin(scene.configure)).await?;
+                let example = example.plugin(patient).plugin(scene.configure);
+                let envoy = Envoy::start(&example).await?;
                 anyhow::Ok((setup, envoy))
             })
             .expect("the set-up starts");

@@ -23,9 +23,9 @@ fn check(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
 
 #[test]
 fn a_right_configuration_is_told_with_what_it_does() {
-    let config = r#"{"scope": "default/other", "steer": "endpoint", "sse_paths": ["/sse"]}"#;
+    let config = r#"{"scope": "default/other", "steer": "endpoint", "placement": {"eject": "5s"}}"#;
     let told = "serves default/other by endpoint in x-podpin-endpoint\n\
-                sse_paths has no effect here\n";
+                placement.eject has no effect here\n";
     assert_eq!(check(&["-"], config), (Some(0), told.to_owned(), String::new()));
 }
 

@@ -14,7 +14,7 @@ use kit::envoy::Envoy;
 use kit::interop::{Program, Server, Transport};
 use kit::mode::Mode;
 use kit::pods::free_port;
-use kit::setup::example_on;
+use kit::setup::{example_on, patient};
 
 /// Three pods, each a process, behind an Envoy.
 struct Cluster {
@@ -43,7 +43,7 @@ impl Cluster {
         let dns = Dns::start(any_port(), &ips).await?;
         let example = example_on(mode.example(), port, &dns)?;
         let example = if example.has_tls() { example.without_tls() } else { example };
-        let envoy = Envoy::start(&change(example)).await?;
+        let envoy = Envoy::start(&change(example.plugin(patient))).await?;
         Ok(Self { envoy, dns, server, transport, port, pods, ips, sent: AtomicUsize::new(0) })
     }
 
