@@ -18,6 +18,8 @@ pub(crate) struct Census {
     next: u32,
     /// What was found, and what the running count said when the round began.
     pods: Sorted<Ordinal, Count>,
+    /// How far the running counts were off by the round before.
+    off: Sorted<Ordinal, i32>,
 }
 
 /// The sessions of one pod.
@@ -62,13 +64,25 @@ impl Census {
     }
 }
 
+impl Census {
+    /// By how much the running count of a pod, `now`, is to be changed. Sessions come
+    /// and go while they are counted, so only what was off in two quiet rounds on end is put right.
+    pub(crate) fn correction(&mut self, pod: Ordinal, count: Count, now: u32) -> i32 {
+        let off = count.off(now);
+        match self.off.insert(pod, off) == Some(off) {
+            true => off,
+            false => 0,
+        }
+    }
+}
+
 impl Count {
-    /// By how much the running count, `now`, is to be changed. Of what was opened and ended during the
-    /// round half was found, by and large.
-    pub(crate) fn correction(self, now: u32) -> i32 {
-        let meanwhile = i64::from(now) - i64::from(self.began);
-        let right = i64::from(self.found) + meanwhile / 2;
-        i32::try_from(right - i64::from(now)).unwrap_or(0)
+    /// By how much the running count, `now`, is off, as far as that can be told: not while it changes.
+    fn off(self, now: u32) -> i32 {
+        match self.began == now {
+            true => i32::try_from(i64::from(self.found) - i64::from(now)).unwrap_or(0),
+            false => 0,
+        }
     }
 }
 
@@ -98,17 +112,20 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_was_quiet_is_put_right_and_a_busy_one_is_estimated() {
+    fn only_what_is_off_in_two_quiet_rounds_is_put_right() {
+        let (mut census, pod) = (Census::default(), Ordinal(0));
         for (about, found, began, now, wanted) in [
-            ("right", 7, 7, 7, 7),
-            ("some expired", 3, 7, 7, 3),
-            ("some were missed", 9, 7, 7, 9),
-            ("10 were opened meanwhile, half of them found", 12, 7, 17, 17),
-            ("10 were ended meanwhile, half of them found", 12, 17, 7, 7),
-            ("none is left", 0, 5, 5, 0),
+            ("50 were opened that no thread has told yet", 60, 10, 10, 0),
+            ("they are told meanwhile", 60, 10, 60, 0),
+            ("5 have expired", 55, 60, 60, 0),
+            ("they have indeed", 55, 60, 60, -5),
+            ("all is well", 55, 55, 55, 0),
+            ("one more was told that had ended before", 55, 56, 56, 0),
+            ("and another", 55, 57, 57, 0),
+            ("that lasts", 55, 57, 57, -2),
         ] {
-            let count = Count { found, began };
-            assert_eq!(now as i32 + count.correction(now), wanted, "{about}");
+            let correction = census.correction(pod, Count { found, began }, now);
+            assert_eq!(correction, wanted, "{about}");
         }
     }
 }

@@ -121,7 +121,7 @@ impl Worker {
         let scouted =
             Scouted { authority: &authority, path: self.config.served.paths.none_of_these() };
         let ordinals = pods.map(|pods| pods.set.ordinals());
-        self.count_sessions();
+        self.count_sessions(host);
         let answers = self.watch.tick(host, ordinals.clone(), &scouted, now);
         match ordinals.filter(|_| self.watch.leads()) {
             Some(ordinals) => self.take_census(host, ordinals, now),
@@ -131,10 +131,10 @@ impl Worker {
     }
 
     /// Notes where sessions were opened and ended.
-    pub(crate) fn count_sessions(&self) {
+    pub(crate) fn count_sessions(&self, host: &mut impl Host) {
         for (place, change) in self.store.take_counts() {
             if let Place::Pod(pod) = place {
-                self.watch.counted(pod, change);
+                self.watch.counted(host, pod, change);
             }
         }
     }
@@ -149,7 +149,8 @@ impl Worker {
         let running = self.watch.sessions(host, ordinals);
         for (ordinal, count) in counted.iter() {
             let known = running.get(ordinal).copied().unwrap_or(0);
-            self.watch.counted(ordinal, count.correction(known));
+            let correction = census.correction(ordinal, *count, known);
+            self.watch.counted(host, ordinal, correction);
         }
         let mut told = self.told.lock();
         for (ordinal, sessions) in running.iter().take(TOLD) {

@@ -132,7 +132,7 @@ impl Filter {
         if let Exchange::Streaming { key } = self.exchange {
             let now = host.now();
             self.worker.store.unbind(host, &key, None, now);
-            self.worker.count_sessions();
+            self.worker.count_sessions(host);
             host.count(Metric::Decided(Decision::Ended));
         }
         if matches!(
@@ -355,7 +355,7 @@ impl Filter {
                 }
             }
         }
-        self.worker.count_sessions();
+        self.worker.count_sessions(host);
         let Some(decision) = verdict.decision else { return };
         if matches!(decision, Decision::Bound | Decision::NotBound) {
             self.end_opening();

@@ -65,8 +65,6 @@ struct State {
     changes: Option<u32>,
     /// Sessions that are being opened, and so not counted in the ledger yet.
     opening: Sorted<Ordinal, u32>,
-    /// How many more there are than the ledger says, or fewer, by what this thread has not told it yet.
-    untold: Sorted<Ordinal, i32>,
     /// What was heard of each.
     heard: Sorted<Place, Heard>,
     pings: Pings,
@@ -96,9 +94,8 @@ pub struct Told {
 impl State {
     /// How many sessions a pod has, of which the ledger says so many.
     fn sessions(&self, pod: Ordinal, told: u32) -> u32 {
-        let untold = self.untold.get(pod).copied().unwrap_or(0);
         let opening = self.opening.get(pod).copied().unwrap_or(0);
-        told.saturating_add_signed(untold).saturating_add(opening)
+        told.saturating_add(opening)
     }
 }
 
@@ -181,18 +178,11 @@ impl Watch {
         }
     }
 
-    /// So many more sessions live on this pod, or fewer. The ledger is told by the next tick.
-    pub fn counted(&self, pod: Ordinal, change: i32) {
-        let untold = &mut self.state.lock().untold;
-        let before = untold.get(pod).copied().unwrap_or(0);
-        untold.insert(pod, before.saturating_add(change));
-    }
-
-    fn tell_counts(&self, host: &mut impl Host) {
-        let untold = std::mem::take(&mut self.state.lock().untold);
-        for (pod, change) in untold.iter() {
+    /// So many more sessions live on this pod, or fewer.
+    pub fn counted(&self, host: &mut impl Host, pod: Ordinal, change: i32) {
+        if change != 0 {
             self.ledger.update(host, Place::Pod(pod), &mut |known| {
-                let sessions = known.sessions.saturating_add_signed(*change);
+                let sessions = known.sessions.saturating_add_signed(change);
                 std::mem::replace(&mut known.sessions, sessions) != sessions
             });
         }
@@ -321,7 +311,6 @@ impl Watch {
         scouted: &Scouted<'_>,
         now: Timestamp,
     ) -> Vec<(ExchangeId, Answer)> {
-        self.tell_counts(host);
         if let Some(ordinals) = ordinals {
             self.scout(host, ordinals, scouted, now);
         }

@@ -19,7 +19,7 @@ fn model(capacity: u32) -> Model<Sim> {
     let configure = match capacity {
         16 => |plugin: &mut serde_json::Value| plugin["store"]["capacity"] = json!(16),
         _ => |plugin: &mut serde_json::Value| {
-            plugin["session"] = json!({"idle_timeout": "100s", "max_age": "1h"});
+            plugin["session"] = json!({"idle_timeout": "300s", "max_age": "1h"});
         },
     };
     Model::new(Scene { pods: App::Dialects, configure, ..Scene::default() })
@@ -30,9 +30,9 @@ fn open(model: &mut Model<Sim>) -> (String, usize) {
     (got.header("mcp-session-id").expect("a session").to_owned(), got.ordinal())
 }
 
-/// What the gauges say, once the filter had time for two rounds of counting.
+/// What the gauges say, once the filter had time for some rounds of counting.
 fn told(model: &mut Model<Sim>) -> [u64; 3] {
-    (0..30).for_each(|_| model.advance(Duration::from_secs(1)));
+    (0..60).for_each(|_| model.advance(Duration::from_secs(1)));
     let gauges = model.engine.proxy().gauges;
     [0, 1, 2].map(|ordinal| {
         let name = sessions_name_in(&Scope::new(kit::SCOPE), Ordinal(ordinal));
@@ -66,7 +66,7 @@ fn gauges_follow_sessions_that_open_end_are_lost_and_expire() {
     sessions.retain(|(_, pod)| *pod != lost);
     assert_eq!(told(&mut model), counted(&sessions));
     // All but one idle out.
-    model.advance(Duration::from_secs(60));
+    model.advance(Duration::from_secs(230));
     let (used, pod) = sessions.remove(0);
     assert_eq!(model.send(Ask::tool("a").session(&used)).status, 200);
     assert_eq!(told(&mut model), counted([&(used, pod)]));
