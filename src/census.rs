@@ -1,9 +1,10 @@
-//! Counts the sessions of each pod, so that what the running counts miss is put right: sessions that
-//! expired, and what a worker thread that died had no time to write.
+//! Counts what the store knows of each pod's sessions. The running counts in the ledger tell how many it
+//! has; that some of them have expired nobody sees but this, nor that a worker thread has died before it
+//! had counted.
 
 use std::ops::Range;
 
-use crate::pods::{Ordinal, Place};
+use crate::pods::{Known, Ordinal, Place};
 use crate::sorted::Sorted;
 
 /// So many parts of the store are counted at a time at most.
@@ -16,7 +17,6 @@ const TICKS: u32 = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     next: u32,
-    /// What was found, and what the running count said when the round began.
     pods: Sorted<Ordinal, Count>,
     /// How far the running counts were off by the round before.
     off: Sorted<Ordinal, i32>,
@@ -25,20 +25,19 @@ pub(crate) struct Census {
 /// The sessions of one pod.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Count {
-    found: u32,
+    /// What the running count said when the round began.
     began: u32,
+    found: u32,
+    /// Of these.
+    pub(crate) expired: u32,
 }
 
 impl Census {
-    /// The parts to count next, of so many. `running` is what the running counts say.
-    pub(crate) fn next(
-        &mut self,
-        parts: u32,
-        running: impl FnOnce() -> Sorted<Ordinal, u32>,
-    ) -> Range<u32> {
+    /// The parts to count next, of so many. `running` is what the ledger says.
+    pub(crate) fn next(&mut self, parts: u32, running: &Sorted<Ordinal, Known>) -> Range<u32> {
         if self.next == 0 {
-            let began = |(ordinal, began): (_, &u32)| (ordinal, Count { found: 0, began: *began });
-            self.pods = running().iter().map(began).collect();
+            let began = |known: &Known| Count { began: known.sessions, ..Count::default() };
+            self.pods = running.iter().map(|(pod, known)| (pod, began(known))).collect();
         }
         let size = parts.div_ceil(TICKS).clamp(1, AT_ONCE);
         let end = self.next.saturating_add(size).min(parts);
@@ -46,13 +45,12 @@ impl Census {
     }
 
     /// A session was found.
-    pub(crate) fn found(&mut self, place: Place) {
-        if let Place::Pod(ordinal) = place {
-            match self.pods.get_mut(ordinal) {
-                Some(count) => count.found += 1,
-                None => drop(self.pods.insert(ordinal, Count { found: 1, began: 0 })),
-            }
-        }
+    pub(crate) fn found(&mut self, place: Place, lives: bool) {
+        let Place::Pod(pod) = place else { return };
+        let mut count = self.pods.get(pod).copied().unwrap_or_default();
+        count.found += 1;
+        count.expired += u32::from(!lives);
+        self.pods.insert(pod, count);
     }
 
     /// Ends a round, if all of `parts` are counted.
@@ -62,11 +60,9 @@ impl Census {
             std::mem::take(&mut self.pods)
         })
     }
-}
 
-impl Census {
-    /// By how much the running count of a pod, `now`, is to be changed. Sessions come
-    /// and go while they are counted, so only what was off in two quiet rounds on end is put right.
+    /// By how much the running count of a pod, `now`, is to be changed. Sessions come and go while they
+    /// are counted, so only what was off in two quiet rounds on end is put right.
     pub(crate) fn correction(&mut self, pod: Ordinal, count: Count, now: u32) -> i32 {
         let off = count.off(now);
         match self.off.insert(pod, off) == Some(off) {
@@ -96,7 +92,7 @@ mod tests {
             let (mut census, mut counted, mut ticks) = (Census::default(), 0, 0);
             for _ in 0..2 {
                 loop {
-                    let range = census.next(parts, Sorted::default);
+                    let range = census.next(parts, &Sorted::default());
                     assert_eq!(range.start, counted % parts);
                     assert!((1..=1000).contains(&range.len()));
                     counted += range.len() as u32;
@@ -115,16 +111,16 @@ mod tests {
     fn only_what_is_off_in_two_quiet_rounds_is_put_right() {
         let (mut census, pod) = (Census::default(), Ordinal(0));
         for (about, found, began, now, wanted) in [
-            ("50 were opened that no thread has told yet", 60, 10, 10, 0),
-            ("they are told meanwhile", 60, 10, 60, 0),
-            ("5 have expired", 55, 60, 60, 0),
-            ("they have indeed", 55, 60, 60, -5),
-            ("all is well", 55, 55, 55, 0),
-            ("one more was told that had ended before", 55, 56, 56, 0),
-            ("and another", 55, 57, 57, 0),
-            ("that lasts", 55, 57, 57, -2),
+            ("all is well", 60, 60, 60, 0),
+            ("50 more were opened meanwhile", 90, 60, 110, 0),
+            ("a thread has died that had ended 5", 105, 110, 110, 0),
+            ("they are gone indeed", 105, 110, 110, -5),
+            ("all is well", 105, 105, 105, 0),
+            ("one more is missed", 105, 106, 106, 0),
+            ("and another", 105, 107, 107, 0),
+            ("that lasts", 105, 107, 107, -2),
         ] {
-            let correction = census.correction(pod, Count { found, began }, now);
+            let correction = census.correction(pod, Count { found, began, expired: 0 }, now);
             assert_eq!(correction, wanted, "{about}");
         }
     }

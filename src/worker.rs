@@ -86,10 +86,7 @@ impl Worker {
             let wakes = self.store.on_call_response(host, call, response);
             return wakes.into_iter().map(|(id, wake)| (id, Wake::Store(wake))).collect();
         };
-        if let Some((key, pin)) = told.lost
-            && told.answers.is_empty()
-        {
-            // Nobody waits who would say so.
+        if let Some((key, pin)) = told.lost {
             let now = host.now();
             host.count(Metric::Decided(Decision::Lost));
             self.store.unbind(host, &key, Some(pin), now);
@@ -142,20 +139,21 @@ impl Worker {
     /// Counts some of the sessions, and tells how many each pod has.
     fn take_census(&self, host: &mut impl Host, ordinals: Range<u32>, now: Timestamp) {
         let mut census = self.census.lock();
-        let parts = self.store.parts();
-        let range = census.next(parts, || self.watch.sessions(host, ordinals.clone()));
-        self.store.count_live(host, range, now, |place| census.found(place));
-        let counted = census.ended(parts).unwrap_or_default();
-        let running = self.watch.sessions(host, ordinals);
-        for (ordinal, count) in counted.iter() {
-            let known = running.get(ordinal).copied().unwrap_or(0);
-            let correction = census.correction(ordinal, *count, known);
-            self.watch.counted(host, ordinal, correction);
+        let (parts, running) = (self.store.parts(), self.watch.all(host, ordinals));
+        let range = census.next(parts, &running);
+        self.store.count(host, range, now, |place, lives| census.found(place, lives));
+        for (pod, count) in census.ended(parts).unwrap_or_default().iter() {
+            self.watch.counted_expired(host, pod, count.expired);
+            let known = running.get(pod).map_or(0, |known| known.sessions);
+            match census.correction(pod, *count, known) {
+                0 => {}
+                correction => self.watch.counted(host, pod, correction),
+            }
         }
         let mut told = self.told.lock();
-        for (ordinal, sessions) in running.iter().take(TOLD) {
-            if told.insert(ordinal, *sessions) != Some(*sessions) {
-                host.set_sessions(ordinal, (*sessions).into());
+        for (pod, sessions) in running.iter().map(|(pod, known)| (pod, known.live())).take(TOLD) {
+            if told.insert(pod, sessions) != Some(sessions) {
+                host.set_sessions(pod, sessions.into());
             }
         }
     }

@@ -50,19 +50,13 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(
-        &mut self,
-        token: u32,
-        header_count: usize,
-        body_size: usize,
-        _: usize,
-    ) {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let _here = self.callouts.in_root();
         let Some((worker, envoy)) = &mut self.running else { return };
         let status = status(MapType::HttpCallResponseHeaders);
         let response = CallResponse {
             status,
-            is_from_server: is_from_server(status, header_count),
+            is_from_server: is_from_server(status),
             body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
                 .unwrap_or_default(),
         };
@@ -111,12 +105,14 @@ impl RootContext for Root {
     }
 }
 
-/// Whether a server has answered a callout. What Envoy says in a server's place has no headers but status,
-/// length and type; a server adds at least its date.
-fn is_from_server(status: u16, header_count: usize) -> bool {
+/// Whether a server has answered the callout at hand. What Envoy says in a server's place lacks the header
+/// that it adds to what servers say (Envoy, "HTTP header manipulation").
+fn is_from_server(status: u16) -> bool {
+    let says_how_long =
+        || hostcalls::header(MapType::HttpCallResponseHeaders, "x-envoy-upstream-service-time");
     match status {
         0 => false,
-        503 | 504 => header_count > 3,
+        503 | 504 => says_how_long().is_some(),
         _ => true,
     }
 }

@@ -1,9 +1,9 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
+mod acts;
 mod pod_calls;
 mod response;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::{Level, log, log_enabled};
@@ -12,11 +12,11 @@ use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdic
 use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
 use crate::http::{Edit, Head, HeaderMap, Packed, Reply};
 use crate::pods::{Ordinal, Place};
-use crate::session::{Pin, SessionId, SessionKey, Timestamp};
+use crate::session::{SessionId, Timestamp};
 use crate::steer::Asked;
-use crate::store::{Binding, Lookup, Wake as Stored};
+use crate::store::Wake as Stored;
 use crate::telemetry::{Decision, Metric, Note};
-use crate::watch::{Answer, Question};
+use crate::watch::Question;
 use crate::worker::{Wake, Worker};
 
 /// The filter at work on one HTTP exchange.
@@ -221,20 +221,13 @@ impl Filter {
                     self.conclude(host, &verdict);
                     return Flow::Reply(explained(reply, &verdict));
                 }
-                Act::ReplyInstead(ref reply) if self.is_grpc => {
-                    self.conclude(host, &verdict);
-                    for edit in reply.edits() {
-                        // As below; without a body, for there is no place for one.
-                        let _ = host.edit(Direction::Response, &edit);
-                    }
-                    return Flow::Continue;
-                }
-                Act::ReplyInstead(ref reply) => {
+                Act::ReplyInstead(ref reply) if !self.is_grpc => {
                     self.conclude(host, &verdict);
                     let reply = explained(reply, &verdict);
                     return Flow::Reply(reply.carrying(&host.response_headers()));
                 }
-                Act::ReplaceHeaders(ref reply) => {
+                // Of gRPC the status at least can be kept, where there is no place for a body.
+                Act::ReplaceHeaders(ref reply) | Act::ReplyInstead(ref reply) => {
                     self.conclude(host, &verdict);
                     for edit in reply.edits() {
                         // A header that cannot be changed is no reason to send the client on.
@@ -248,85 +241,6 @@ impl Filter {
                 }
             };
         }
-    }
-
-    fn place(&mut self, host: &mut impl Host) -> Option<Place> {
-        let pods = self.worker.config.steering.pods()?;
-        let id = self.id;
-        let pod = self.worker.watch.pick(host, &pods.placement, |host| random(host, id))?;
-        self.worker.watch.begin_opening(pod);
-        self.opening = Some(pod);
-        Some(Place::Pod(pod))
-    }
-
-    fn look(&mut self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
-        self.asked_at = host.now();
-        self.worker.store.look(host, self.id, key, self.asked_at)
-    }
-
-    fn bind(
-        &mut self,
-        host: &mut impl Host,
-        key: SessionKey,
-        place: Place,
-        incarnation: Option<SocketAddr>,
-    ) -> Option<Binding> {
-        let now = host.now();
-        self.worker.saw(host, place, incarnation, now);
-        self.worker.watch.answered(host, place, now);
-        if self.sent_to.is_none() {
-            // The proxy has picked it.
-            self.note_place(host, place);
-        }
-        let pin = Pin { place, incarnation, bound_at: now, used_at: now };
-        self.worker.store.bind(host, self.id, key, pin, now)
-    }
-
-    fn steer(&mut self, host: &mut impl Host, place: Place) -> Result<(), Refused> {
-        let steering = &self.worker.config.steering;
-        for edit in steering.edits(&mut self.asked, place).ok_or(Refused)? {
-            host.edit(Direction::Request, &edit)?;
-        }
-        self.note_place(host, place);
-        let steering = &self.worker.config.steering;
-        if let Some(name) = steering.header() {
-            host.annotate(Note::Header, name);
-        }
-        if let Exchange::Steered { key, .. } = self.exchange {
-            self.worker.begin_use(self.id, key);
-        }
-        Ok(())
-    }
-
-    /// Makes a request one that means nothing to any pod: of no session, on a path that is not served.
-    fn veil(&self, host: &mut impl Host) {
-        let path = self.worker.config.served.paths.none_of_these();
-        for edit in [
-            Edit::Remove("mcp-session-id".into()),
-            Edit::Set(":path".into(), path.into()),
-            Edit::Set("content-type".into(), "application/json".into()),
-        ] {
-            // What a proxy refuses to change a pod refuses to serve.
-            let _ = host.edit(Direction::Request, &edit);
-        }
-    }
-
-    fn ask(&self, host: &mut impl Host, question: Question) -> Option<Answer> {
-        let now = host.now();
-        let target = self.ping_target(host, &question);
-        self.worker.watch.ask(host, question, target, now)
-    }
-
-    /// It is known by now whether the request has opened a session.
-    fn end_opening(&mut self) {
-        if let Some(pod) = self.opening.take() {
-            self.worker.watch.end_opening(pod);
-        }
-    }
-
-    fn note_place(&mut self, host: &mut impl Host, place: Place) {
-        self.sent_to = Some(place);
-        host.annotate(Note::Pod, &self.worker.config.steering.name(place));
     }
 
     /// Does what the verdict causes, counts sessions, and tells counters, access log and log.
@@ -385,15 +299,6 @@ impl Filter {
             log!(level, "{}:{session}{pod}", decision.name());
         }
     }
-}
-
-/// 64 random bits.
-fn random(host: &mut impl Host, id: ExchangeId) -> u64 {
-    host.random().unwrap_or_else(|| {
-        // Still spread over the pods, only easier to foresee.
-        host.count(Metric::RandomMissing);
-        host.now().0.wrapping_add(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
 }
 
 /// Removes headers by which a client would choose an upstream. The one that an earlier instance of

@@ -146,8 +146,8 @@ impl Store {
         }
     }
 
-    /// How many more sessions live where, or fewer, since this was last asked; those that expire are only
-    /// seen by [`Store::count_live`].
+    /// How many more sessions are known where, or fewer, since this was last asked. One that has expired is
+    /// known until another needs its room.
     pub fn take_counts(&self) -> Vec<(Place, i32)> {
         self.near.take_counts()
     }
@@ -157,15 +157,15 @@ impl Store {
         self.near.buckets()
     }
 
-    /// Counts the sessions that live in some of the parts, as far as this proxy knows them.
-    pub fn count_live(
+    /// Counts the sessions in some of the parts: for each its place, and whether it has not expired.
+    pub fn count(
         &self,
         host: &impl Host,
         parts: Range<u32>,
         now: Timestamp,
-        mut add: impl FnMut(Place),
+        mut add: impl FnMut(Place, bool),
     ) {
-        self.near.count_live(host, parts, now, &mut add);
+        self.near.count_entries(host, parts, now, &mut add);
     }
 
     /// To be called now and then: does what could not be done when it was due, and if this thread `leads`,

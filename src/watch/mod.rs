@@ -60,7 +60,8 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Pods that get no new sessions, and whether they were tried in vain, as last read from the ledger at this number of its changes.
+    /// Pods that get no new sessions, and whether they were tried in vain, as last read from the ledger
+    /// at this number of its changes.
     out: Sorted<Ordinal, bool>,
     changes: Option<u32>,
     /// Sessions that are being opened, and so not counted in the ledger yet.
@@ -85,18 +86,8 @@ struct Heard {
 pub struct Told {
     /// Exchanges that waited, and the answer to each.
     pub answers: Vec<(ExchangeId, Answer)>,
-    /// A session that its pod does not know.
+    /// A session that its pod does not know, if no exchange waits that would end it.
     pub lost: Option<(SessionKey, Pin)>,
-}
-
-// === impl State ===
-
-impl State {
-    /// How many sessions a pod has, of which the ledger says so many.
-    fn sessions(&self, pod: Ordinal, told: u32) -> u32 {
-        let opening = self.opening.get(pod).copied().unwrap_or(0);
-        told.saturating_add(opening)
-    }
 }
 
 // === impl Watch ===
@@ -147,7 +138,8 @@ impl Watch {
                 continue;
             }
             seen += 1;
-            let sessions = self.state.lock().sessions(ordinal, known.sessions);
+            let opening = self.state.lock().opening.get(ordinal).copied().unwrap_or(0);
+            let sessions = known.live().saturating_add(opening);
             if best.is_none_or(|(_, fewest)| sessions < fewest) {
                 best = Some((ordinal, sessions));
             }
@@ -178,19 +170,24 @@ impl Watch {
         }
     }
 
-    /// So many more sessions live on this pod, or fewer.
+    /// So many more sessions are known on this pod, or fewer.
     pub fn counted(&self, host: &mut impl Host, pod: Ordinal, change: i32) {
-        if change != 0 {
-            self.ledger.update(host, Place::Pod(pod), &mut |known| {
-                let sessions = known.sessions.saturating_add_signed(change);
-                std::mem::replace(&mut known.sessions, sessions) != sessions
-            });
-        }
+        self.ledger.update(host, Place::Pod(pod), &mut |known| {
+            let sessions = known.sessions.saturating_add_signed(change);
+            std::mem::replace(&mut known.sessions, sessions) != sessions
+        });
     }
 
-    /// How many sessions live on each pod.
-    pub(crate) fn sessions(&self, host: &impl Host, ordinals: Range<u32>) -> Sorted<Ordinal, u32> {
-        self.ledger.sessions(host, ordinals)
+    /// So many of the sessions on this pod have expired.
+    pub fn counted_expired(&self, host: &mut impl Host, pod: Ordinal, expired: u32) {
+        self.ledger.update(host, Place::Pod(pod), &mut |known| {
+            std::mem::replace(&mut known.expired, expired) != expired
+        });
+    }
+
+    /// What all threads know of each pod.
+    pub(crate) fn all(&self, host: &impl Host, ordinals: Range<u32>) -> Sorted<Ordinal, Known> {
+        self.ledger.all(host, ordinals)
     }
 
     /// A place could not be reached. A pod gets no new session until it answers; if it is gone, not
@@ -242,12 +239,7 @@ impl Watch {
         pin: &Pin,
         answered_by: Option<SocketAddr>,
     ) -> bool {
-        self.known(host, pin.place).may_have_lost(pin, answered_by)
-    }
-
-    /// What all threads know of a place.
-    pub fn known(&self, host: &impl Host, place: Place) -> Known {
-        self.ledger.known(host, place)
+        self.ledger.known(host, pin.place).may_have_lost(pin, answered_by)
     }
 
     /// A place has answered a request that was sent at `asked_at`. Says whether it might have restarted
@@ -262,10 +254,7 @@ impl Watch {
                 is_long_ago || lost_at.is_some_and(|lost_at| asked_at.apart(lost_at) < MISTRUST)
             }
             None => {
-                if heard.len() >= MOST {
-                    heard.clear();
-                }
-                heard.insert(place, Heard { last: asked_at, lost_at: None });
+                keep(heard, place, Heard { last: asked_at, lost_at: None });
                 true
             }
         }
@@ -274,7 +263,7 @@ impl Watch {
     /// A place cannot be taken at its word for a while.
     fn mistrust(&self, place: Place, now: Timestamp) {
         let heard = Heard { last: Timestamp::default(), lost_at: Some(now) };
-        self.state.lock().heard.insert(place, heard);
+        keep(&mut self.state.lock().heard, place, heard);
     }
 
     /// A pod that is out has answered a request.
@@ -311,9 +300,18 @@ impl Watch {
         scouted: &Scouted<'_>,
         now: Timestamp,
     ) -> Vec<(ExchangeId, Answer)> {
+        self.take_lead(host, now);
         if let Some(ordinals) = ordinals {
             self.scout(host, ordinals, scouted, now);
         }
         self.overdue(now)
     }
+}
+
+/// Keeps in mind what was heard of a place. There are only so many, unless someone invents some.
+fn keep(heard: &mut Sorted<Place, Heard>, place: Place, of_it: Heard) {
+    if heard.len() >= MOST {
+        heard.clear();
+    }
+    heard.insert(place, of_it);
 }

@@ -161,7 +161,9 @@ impl Watch {
             Answer::Lost => self.restarted(host, pin.place, now),
             Answer::Unreachable | Answer::Unknown => {}
         }
-        let lost = (answer == Answer::Lost).then_some((key, pin));
+        // Else an exchange of that session ends it.
+        let is_untold = answer == Answer::Lost && ping.waiting.is_empty();
+        let lost = is_untold.then_some((key, pin));
         Some(Told { answers: ping.tells(answer), lost })
     }
 

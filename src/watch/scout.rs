@@ -1,7 +1,7 @@
 //! Finds out whether pods that are out are back: one thread of the proxy sends each of them a request
 //! now and then, and any response of theirs counts.
 //!
-//! Who does so holds a lease, the key `podpin/<scope>/pods/1/scout` in shared data: a `u64` that no other
+//! Who does so, and what else only one thread should do, holds a lease, the key `podpin/<scope>/pods/1/scout` in shared data: a `u64` that no other
 //! thread has, and a `u64` of when it ends.
 
 use std::ops::Range;
@@ -80,8 +80,7 @@ impl Watch {
         scouted: &Scouted<'_>,
         now: Timestamp,
     ) {
-        let leads = self.renew(host, now);
-        self.state.lock().scouting.leads = leads;
+        let leads = self.leads();
         let changes = self.ledger.changes(host);
         let is_new = self.state.lock().changes != Some(changes);
         let has_out = !self.state.lock().out.is_empty();
@@ -153,7 +152,12 @@ impl Watch {
         }
     }
 
-    /// Takes the lease, or keeps it.
+    /// Takes the lease or keeps it, if no other thread has it.
+    pub(super) fn take_lead(&self, host: &mut impl Host, now: Timestamp) {
+        let leads = self.renew(host, now);
+        self.state.lock().scouting.leads = leads;
+    }
+
     fn renew(&self, host: &mut impl Host, now: Timestamp) -> bool {
         let known = self.state.lock().scouting.id;
         let id = known.unwrap_or_else(|| host.random().unwrap_or(now.0) | 1);

@@ -221,10 +221,8 @@ impl Engine for Abi {
 
     fn respond_to_call(&mut self, call: u32, response: CallResponse) {
         let size = response.body.len();
-        // Envoy's own has status, length and type.
-        let headers = if response.is_from_server { 5 } else { 3 };
         WORKER.with_borrow_mut(|worker| worker.response = Some(response));
-        unsafe { proxy_on_http_call_response(ROOT, call, headers, size, 0) };
+        unsafe { proxy_on_http_call_response(ROOT, call, 1, size, 0) };
         WORKER.with_borrow_mut(|worker| {
             worker.current = None;
             worker.response = None;

@@ -98,3 +98,21 @@ fn a_count_that_is_wrong_is_put_right() {
     }
     assert_eq!(told(&mut model), counted(&sessions));
 }
+
+/// Most clients just go away.
+#[test]
+fn expired_sessions_do_not_count_although_others_open_all_the_time() {
+    let mut model = model(65_536);
+    (0..40).for_each(|_| drop(open(&mut model)));
+    for _ in 0..600 {
+        model.advance(Duration::from_secs(1));
+        open(&mut model);
+    }
+    // Those of the last 300 seconds live.
+    let gauges = model.engine.proxy().gauges;
+    let told: u64 = [0, 1, 2]
+        .map(|pod| gauges[&sessions_name_in(&Scope::new(kit::SCOPE), Ordinal(pod))])
+        .iter()
+        .sum();
+    assert!((285..=320).contains(&told), "{told}");
+}

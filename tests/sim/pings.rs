@@ -128,6 +128,24 @@ fn a_pod_is_asked_a_few_times_and_all_its_sessions_are_told() {
     assert_eq!((counter(&sim, "lost"), counter(&sim, "pinged")), (30, 5));
 }
 
+/// The one that was asked about has left by then, and others wait for what comes of it.
+#[test]
+fn a_session_whose_client_left_is_forgotten_all_the_same() {
+    let mut sim = with_sessions(6);
+    let streams: Vec<_> = (0..6).map(|number| answered(&mut sim, number, "400").0).collect();
+    let calls = pings(&mut sim);
+    sim.end(streams[0]);
+    for (call, _) in calls {
+        sim.respond_to_call(call, from_server(404, ""));
+    }
+    assert_eq!(code_of(&mut sim, streams[5]), "404", "it was told by another's answer");
+    assert_eq!(counter(&sim, "lost"), 6);
+    for number in 0..6 {
+        let (_, step) = sim.request(request_of(number));
+        assert_eq!(status(&step), 404, "{number}");
+    }
+}
+
 /// Those that wait for others' answers only learn from a loss.
 #[test]
 fn a_session_that_lives_says_nothing_about_others() {

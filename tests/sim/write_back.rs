@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kit::mini_redis::percent_decoded;
-use kit::model::{Engine, Step, example_plugin};
+use kit::mode::Mode;
+use kit::model::{Engine, Step, plugin_of};
 use podpin::host::CallResponse;
 use serde_json::{Value, json};
 
@@ -484,26 +485,28 @@ fn a_session_that_idled_out_here_may_live_elsewhere() {
 /// The store was slow when a session ended, and then the VM died that was to tell it.
 #[test]
 fn the_end_of_a_session_is_told_by_another_if_its_vm_dies() {
-    let mut plugin = example_plugin();
-    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
-    let mut sim = Sim::start(&plugin);
-    let written = opened(&mut sim, "a");
-    let (stream, step) =
-        sim.request(headers(&[(":method", "DELETE"), (":path", "/mcp"), ("mcp-session-id", "a")]));
-    assert_eq!(step, Step::Go);
-    sim.response(stream, headers(&[(":status", "204")]), "127.0.1.1:8080");
-    assert_eq!(one_call(&mut sim).1[0], "GET", "its answer comes too late");
-    sim.dies(&plugin);
-    (0..9).for_each(|_| sim.advance(Duration::from_secs(1)));
-    assert!(store_calls(&mut sim).is_empty(), "it may live still");
-    (0..3).for_each(|_| sim.advance(Duration::from_secs(1)));
-    let (call, command) = one_call(&mut sim);
-    assert_eq!(command[0], "GET");
-    sim.respond_to_call(call, stored(&written));
-    let (call, command) = one_call(&mut sim);
-    assert_eq!(ended(&command), sim.proxy().milliseconds);
-    sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
-    (0..30).for_each(|_| sim.advance(Duration::from_secs(1)));
-    assert!(store_calls(&mut sim).is_empty(), "it was told once");
-    assert_eq!(counter(&sim, "taken_over"), 1);
+    for mode in [Mode::Authority, Mode::Endpoint] {
+        let mut plugin = plugin_of(mode);
+        plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
+        let mut sim = Sim::start(&plugin);
+        let written = opened(&mut sim, "a");
+        let delete = [(":method", "DELETE"), (":path", "/mcp"), ("mcp-session-id", "a")];
+        let (stream, step) = sim.request(headers(&delete));
+        assert_eq!(step, Step::Go);
+        sim.response(stream, headers(&[(":status", "204")]), "127.0.1.1:8080");
+        assert_eq!(one_call(&mut sim).1[0], "GET", "its answer comes too late");
+        sim.dies(&plugin);
+        (0..9).for_each(|_| sim.advance(SECOND));
+        assert!(store_calls(&mut sim).is_empty(), "it may live still");
+        (0..3).for_each(|_| sim.advance(SECOND));
+        let (call, command) = one_call(&mut sim);
+        assert_eq!(command[0], "GET");
+        sim.respond_to_call(call, stored(&written));
+        let (call, command) = one_call(&mut sim);
+        assert_eq!(ended(&command), sim.proxy().milliseconds);
+        sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
+        (0..30).for_each(|_| sim.advance(SECOND));
+        assert!(store_calls(&mut sim).is_empty(), "it was told once");
+        assert_eq!(counter(&sim, "taken_over"), 1);
+    }
 }

@@ -16,8 +16,10 @@ pub struct Known {
     pub restarted_at: Timestamp,
     /// The address at which it was found to know a session that another address had opened.
     pub keeps_at: Option<SocketAddr>,
-    /// How many sessions live there.
+    /// How many sessions are known there, expired ones included.
     pub sessions: u32,
+    /// How many of these had expired when they were last counted.
+    pub expired: u32,
     /// Its last ejection, if there was one lately.
     pub ejection: Option<Ejection>,
 }
@@ -70,6 +72,11 @@ impl Known {
             self.keeps_at = answered_by;
         }
         before != (self.restarted_at, self.keeps_at)
+    }
+
+    /// How many sessions live there.
+    pub fn live(&self) -> u32 {
+        self.sessions.saturating_sub(self.expired)
     }
 
     /// Whether it gets no new sessions.

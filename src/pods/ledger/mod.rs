@@ -136,17 +136,16 @@ impl Ledger {
             .collect()
     }
 
-    /// How many sessions live on each pod of which anything is known, in the order of their ordinals.
+    /// What is known of each pod, in the order of their ordinals.
     /// Those that are a few beyond `ordinals` are among them: a StatefulSet may have become smaller.
-    pub(crate) fn sessions(
+    pub(crate) fn all(
         &self,
         data: &dyn SharedData,
         ordinals: Range<u32>,
-    ) -> Sorted<Ordinal, u32> {
+    ) -> Sorted<Ordinal, Known> {
         let pages = ordinals.start / PER_PAGE..=ordinals.end.div_ceil(PER_PAGE);
         let pages = pages.filter_map(|page| data.shared(&self.page(page)));
-        let records = pages.filter_map(|(bytes, _)| Page::decode(&bytes)).flat_map(Page::into_pods);
-        records.map(|(ordinal, known)| (ordinal, known.sessions)).collect()
+        pages.filter_map(|(bytes, _)| Page::decode(&bytes)).flat_map(Page::into_pods).collect()
     }
 
     /// How often a pod has come or gone. If that is as it was, so is [`Ledger::out`].

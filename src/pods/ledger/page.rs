@@ -1,7 +1,7 @@
 //! Records of pods, as they are written.
 //!
 //! A page is one byte, 1, and records. A record is, integers big-endian: one byte of flags; the place; `u64`
-//! when it seemed to restart; `u32` sessions; where the flags say so the address at which it keeps
+//! when it seemed to restart; `u32` sessions and `u32` expired ones; where the flags say so the address at which it keeps
 //! sessions; and likewise the ejection: `u64` until when, one byte how often in a row, one byte whose
 //! lowest bit says that it answers and the next that it is over, and the cluster, a `u16` length and
 //! so many bytes. Bits of the flags, from the lowest: two for the kind of the place (0 a pod, 1 an IPv4
@@ -101,6 +101,7 @@ fn encode_record((place, known): &(Place, Known), bytes: &mut Vec<u8>) {
     encode_place(*place, bytes);
     bytes.extend_from_slice(&known.restarted_at.0.to_be_bytes());
     bytes.extend_from_slice(&known.sessions.to_be_bytes());
+    bytes.extend_from_slice(&known.expired.to_be_bytes());
     if let Some(address) = known.keeps_at {
         encode_address(address, bytes);
     }
@@ -125,12 +126,13 @@ fn decode_record(bytes: &[u8]) -> Option<((Place, Known), &[u8])> {
     };
     let restarted_at = Timestamp(u64::from_be_bytes(from.take()?));
     let sessions = u32::from_be_bytes(from.take()?);
+    let expired = u32::from_be_bytes(from.take()?);
     let keeps_at = match (flags >> 2) & 0b11 {
         0 => None,
         kind => Some(from.address(kind)?),
     };
     let ejection = if flags & EJECTED != 0 { Some(from.ejection()?) } else { None };
-    Some(((place, Known { restarted_at, keeps_at, sessions, ejection }), from.0))
+    Some(((place, Known { restarted_at, keeps_at, sessions, expired, ejection }), from.0))
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -90,6 +90,7 @@ fn the_format_of_pages_does_not_change_by_mistake() {
     let (ledger, data) = (ledger(), &mut SharedMap::default());
     ledger.update(data, pod(1), &mut |known| {
         known.sessions = 7;
+        known.expired = 2;
         known.keeps_at = Some("10.0.0.2:80".parse().unwrap());
         known.restarted(NOW) && known.eject(NOW, EJECT, Some("pods".into()))
     });
@@ -104,7 +105,7 @@ fn the_format_of_pages_does_not_change_by_mistake() {
     assert_eq!(
         written,
         "podpin/c8d2e4d5/pods/1/0 \
-         01140000000100000000000f4240000000070a000002005000000000000f695001000004706f6473\n\
+         01140000000100000000000f424000000007000000020a000002005000000000000f695001000004706f6473\n\
          podpin/c8d2e4d5/pods/1/changes 00000001\n"
     );
 }
@@ -141,7 +142,7 @@ proptest! {
     fn what_is_written_of_a_pod_is_read(
         ordinals in prop::collection::vec(0u32..64, 1..20),
         restarted_at: u64,
-        sessions: u32,
+        (sessions, expired) in any::<(u32, u32)>(),
         address: Option<std::net::SocketAddr>,
         (until, times, answers, is_over) in any::<(u64, u8, bool, bool)>(),
         cluster in ".{0,80}",
@@ -155,6 +156,7 @@ proptest! {
             restarted_at: Timestamp(restarted_at),
             keeps_at: address,
             sessions,
+            expired,
             ejection: ejected.then_some(ejection),
         };
         let mut page = Page::default();

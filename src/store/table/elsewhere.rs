@@ -84,9 +84,7 @@ impl Table {
                     .any(|other| matches!(self.locate(data, *other, &key), Located::Here(_)));
                 if put == Put::Done && !has_source {
                     let is_same = |other: &Pin| Pin { used_at: pin.used_at, ..*other } == pin;
-                    if self.remove(data, self.layout, &key, is_same).is_some() {
-                        self.count(pin.place, -1);
-                    }
+                    self.take_out(data, self.layout, &key, is_same);
                     return false;
                 }
             }
@@ -108,7 +106,7 @@ impl Table {
         let is_expired = |pin: &Pin| !self.lifetime.covers(pin, now);
         let mut gone = false;
         for layout in others.iter().chain([&self.layout]) {
-            gone |= self.remove(data, *layout, &key, is_expired).is_some();
+            gone |= self.take_out(data, *layout, &key, is_expired).is_some();
         }
         if gone {
             self.left.lock().push(Left { key, pin, why: Why::Expired });
@@ -120,13 +118,7 @@ impl Table {
         let others = self.others(data);
         let mut gone = None;
         for layout in others.iter().chain([&self.layout]).chain(&others) {
-            let removed = self.remove(data, *layout, key, |_| true);
-            if let Some(pin) = removed
-                && *layout == self.layout
-            {
-                self.count(pin.place, -1);
-            }
-            gone = removed.or(gone);
+            gone = self.take_out(data, *layout, key, |_| true).or(gone);
         }
         if let Some(pin) = gone {
             self.left.lock().push(Left { key: *key, pin, why });

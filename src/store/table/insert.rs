@@ -65,12 +65,8 @@ impl Table {
             if is_new {
                 self.count(pin.place, 1);
             }
-            for left in left {
-                if left.why == Why::GaveWay {
-                    self.count(left.pin.place, -1);
-                }
-                self.left.lock().push(left);
-            }
+            left.iter().for_each(|left| self.count(left.pin.place, -1));
+            self.left.lock().extend(left);
         }
         put
     }

@@ -133,8 +133,7 @@ impl Table {
         std::mem::take(&mut *self.left.lock())
     }
 
-    /// How many more sessions live where, or fewer, since this was last asked. Those that expire are not
-    /// in it: nobody sees that happen but [`Table::count_live`].
+    /// How many more entries there are for which place, or fewer, since this was last asked.
     pub(super) fn take_counts(&self) -> Vec<(Place, i32)> {
         std::mem::take(&mut *self.counts.lock())
     }
@@ -144,13 +143,13 @@ impl Table {
         self.layout.size
     }
 
-    /// Counts the sessions that live by the entries of some buckets.
-    pub(super) fn count_live(
+    /// Counts the entries of some buckets: for each its place, and whether its session lives.
+    pub(super) fn count_entries(
         &self,
         data: &dyn SharedData,
         buckets: Range<u32>,
         now: Timestamp,
-        add: &mut dyn FnMut(Place),
+        add: &mut dyn FnMut(Place, bool),
     ) {
         for number in buckets {
             let Some((bytes, _)) = data.shared(&self.names.bucket(self.layout, number.into()))
@@ -158,8 +157,7 @@ impl Table {
                 continue;
             };
             let bucket = Bucket::decode(self.layout.format, &bytes).unwrap_or_default();
-            let live = bucket.entries.iter().filter(|entry| self.is_live(entry, now));
-            live.for_each(|entry| add(entry.pin.place));
+            bucket.entries.iter().for_each(|entry| add(entry.pin.place, self.is_live(entry, now)));
         }
     }
 
@@ -304,6 +302,21 @@ impl Table {
             }
         }
         removed
+    }
+
+    /// The same, and counts it.
+    fn take_out(
+        &self,
+        data: &mut dyn SharedData,
+        layout: Layout,
+        key: &SessionKey,
+        condition: impl Fn(&Pin) -> bool,
+    ) -> Option<Pin> {
+        let taken = self.remove(data, layout, key, condition)?;
+        if layout == self.layout {
+            self.count(taken.place, -1);
+        }
+        Some(taken)
     }
 }
 

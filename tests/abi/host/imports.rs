@@ -253,11 +253,17 @@ unsafe extern "C" fn proxy_get_header_map_value(
     let key = unsafe { text(key, key_size) };
     if matches!(map, MapType::HttpCallResponseHeaders) {
         // A response that broke off has no headers.
-        let answered =
-            on_worker(|worker| worker.response.as_ref().map_or(0, |response| response.status));
-        return match answered {
-            0 => Status::NotFound,
-            status => unsafe { give(status.to_string().as_bytes(), data, size) },
+        let value = on_worker(|worker| {
+            let response = worker.response.as_ref().filter(|response| response.status > 0)?;
+            match key.as_str() {
+                ":status" => Some(response.status.to_string()),
+                "x-envoy-upstream-service-time" => response.is_from_server.then(|| "1".to_owned()),
+                key => panic!("{key} of a callout"),
+            }
+        });
+        return match value {
+            None => Status::NotFound,
+            Some(value) => unsafe { give(value.as_bytes(), data, size) },
         };
     }
     let find = |pairs: &mut Pairs| {

@@ -7,9 +7,9 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientLifecycleMode, ClientServiceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::Cluster;
+use crate::{Cluster, call_of};
 
 async fn all_restarted(cluster: &mut Cluster) {
     for ordinal in 0..3 {
@@ -21,13 +21,6 @@ async fn all_restarted(cluster: &mut Cluster) {
 async fn start(server: Server) -> Cluster {
     let cluster = Cluster::start(Mode::Authority, server, Transport::StreamableHttp, |it| it);
     cluster.await.expect("the set-up starts")
-}
-
-fn call_of(server: Server) -> Value {
-    match server {
-        Server::Everything => json!({"op": "call", "name": "echo", "arguments": {"message": "a"}}),
-        _ => json!({"op": "call", "name": "bump", "arguments": {"key": "a"}}),
-    }
 }
 
 /// Each says so in the way of its SDK, by which its documentation has applications connect once more.

@@ -15,6 +15,7 @@ use kit::interop::{Program, Server, Transport};
 use kit::mode::Mode;
 use kit::pods::free_port;
 use kit::setup::{example_on, patient};
+use serde_json::{Value, json};
 
 /// Three pods, each a process, behind an Envoy.
 struct Cluster {
@@ -27,6 +28,16 @@ struct Cluster {
     ips: [Ipv4Addr; 3],
     /// How many requests were sent, each of which has a line in the access log.
     sent: AtomicUsize,
+}
+
+/// An order to a client to call a tool that this server has.
+fn call_of(server: Server) -> Value {
+    match server {
+        Server::Everything => json!({"op": "call", "name": "echo", "arguments": {"message": "a"}}),
+        Server::Python1 | Server::Python2 => {
+            json!({"op": "call", "name": "bump", "arguments": {"key": "a"}})
+        }
+    }
 }
 
 impl Cluster {

@@ -5,16 +5,9 @@ use kit::client::Ask;
 use kit::interop::{Client, Program, Server, Transport};
 use kit::mode::Mode;
 use kit::wait::{until, within};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::Cluster;
-
-fn call_of(server: Server) -> Value {
-    match server {
-        Server::Everything => json!({"op": "call", "name": "echo", "arguments": {"message": "a"}}),
-        _ => json!({"op": "call", "name": "bump", "arguments": {"key": "a"}}),
-    }
-}
+use crate::{Cluster, call_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_reaches_the_pod_of_its_stream() -> Result<()> {
