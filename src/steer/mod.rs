@@ -232,28 +232,29 @@ impl Steering {
 
     /// What leads a callout about a session to `place`, where `address` has just answered, with the
     /// `:authority` of the session's requests; `None` if nothing does. `addressed` is a cluster that
-    /// connects to the address that [`ORIGINAL_DST`] names.
+    /// connects to the address that [`ORIGINAL_DST`] names. It would connect to any, so it gets none but
+    /// one that the proxy has been connected to: a stored place may be anyone's wish.
     pub fn ping_route(
         &self,
         place: Place,
         address: Option<SocketAddr>,
         addressed: Option<&str>,
     ) -> Option<Route> {
-        let to = |address: SocketAddr| Route {
-            header: Some((ORIGINAL_DST.to_owned(), address.to_string())),
-            ..Route::default()
-        };
-        match (self, place) {
-            (Self::Authority(_), _) => self.route(place),
-            (Self::OriginalDst(_), Place::Endpoint(endpoint)) => Some(to(endpoint)),
-            (_, Place::Endpoint(endpoint)) => self
-                .route(place)
-                .or_else(|| Some(Route { cluster: Some(addressed?.to_owned()), ..to(endpoint) })),
-            // By the pod's name it would get there, but that is not the Host that its server wants.
-            (_, Place::Pod(_)) => {
-                Some(Route { cluster: Some(addressed?.to_owned()), ..to(address?) })
+        let cluster = match self {
+            Self::Authority(_) => return self.route(place),
+            Self::Endpoint { header, .. } if header.encoding == Encoding::Plain => {
+                return self.route(place);
             }
-        }
+            Self::OriginalDst(_) => None,
+            // By the pod's name a callout would get there, but that is not the Host that its server wants.
+            Self::DynamicHost(_) | Self::Endpoint { .. } => Some(addressed?.to_owned()),
+        };
+        let is_there = |address: &SocketAddr| match place {
+            Place::Endpoint(endpoint) => endpoint == *address,
+            Place::Pod(_) => true,
+        };
+        let address = address.filter(is_there)?.to_string();
+        Some(Route { cluster, authority: None, header: Some((ORIGINAL_DST.to_owned(), address)) })
     }
 }
 

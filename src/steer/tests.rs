@@ -124,3 +124,47 @@ fn steering_headers_are_known_by_name_and_by_prefix() {
     let steering = by_endpoint(Encoding::Base64);
     assert!(steering.is_steering(b"x-pin") && steering.is_steering(b"x-podpin-endpoint"));
 }
+
+/// Whoever can write to a Redis may name any place there.
+#[test]
+fn a_question_is_sent_nowhere_but_where_the_proxy_has_been() {
+    let here: SocketAddr = "10.0.0.1:80".parse().unwrap();
+    let elsewhere: SocketAddr = "169.254.169.254:80".parse().unwrap();
+    let (pod, endpoint) = (Place::Pod(Ordinal(2)), Place::Endpoint(here));
+    let to = |cluster: Option<&str>| {
+        let header = Some((ORIGINAL_DST.to_owned(), here.to_string()));
+        Some(Route { cluster: cluster.map(str::to_owned), authority: None, header })
+    };
+    let base64 = || by_endpoint(Encoding::Base64);
+    for (about, steering, place, address, addressed, wanted) in [
+        (
+            "by its address",
+            Steering::DynamicHost(pods()),
+            pod,
+            Some(here),
+            Some("c"),
+            to(Some("c")),
+        ),
+        ("no address", Steering::DynamicHost(pods()), pod, None, Some("c"), None),
+        ("no cluster", Steering::DynamicHost(pods()), pod, Some(here), None, None),
+        ("its endpoint", base64(), endpoint, Some(here), Some("c"), to(Some("c"))),
+        ("another answered", base64(), endpoint, Some(elsewhere), Some("c"), None),
+        ("nobody answered", base64(), endpoint, None, Some("c"), None),
+        ("no cluster", base64(), endpoint, Some(here), None, None),
+        (
+            "by the cluster at hand",
+            Steering::OriginalDst(within()),
+            endpoint,
+            Some(here),
+            None,
+            to(None),
+        ),
+        ("another", Steering::OriginalDst(within()), endpoint, Some(elsewhere), None, None),
+    ] {
+        assert_eq!(steering.ping_route(place, address, addressed), wanted, "{about}");
+    }
+    let by_name = Steering::Authority(pods()).ping_route(pod, None, None).unwrap();
+    assert_eq!(by_name.authority.as_deref(), Some("a-2.b.c.svc.d:80"));
+    let plain = by_endpoint(Encoding::Plain).ping_route(endpoint, None, None).unwrap();
+    assert_eq!(plain.header, Some(("x-pin".to_owned(), here.to_string())));
+}
