@@ -10,7 +10,7 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio test-interop image release manifests bench lint envoy
+.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio test-interop image release manifests bench soak lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
 .PHONY: prerequisites-lint
 
@@ -62,6 +62,9 @@ manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once m
 
 bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
+
+soak: prerequisites build envoy ## Makes trouble for pods under live clients, for MINUTES (10)
+	@$(CARGO) run --locked --release --package podpin-tests --bin soak -- $(or $(MINUTES),10)
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
 	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio); \

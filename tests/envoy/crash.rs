@@ -4,9 +4,10 @@ use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
 use kit::dns::{Dns, any_port, pod_ip};
 use kit::envoy::Envoy;
+use kit::mode::Mode;
 use kit::pods::{App, Pods};
 use kit::scenarios::is_session_not_found;
-use kit::setup::on_free_ports;
+use kit::setup::{on_free_ports, tls_of};
 use kit::wait::{until, within};
 
 const CLIENTS: usize = 8;
@@ -30,9 +31,16 @@ async fn uses_a_session(url: String) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_envoy_was_killed_under_load_every_old_session_is_answered_404() {
-    let pods = Pods::start(3, None, App::Dialects).expect("pods");
+    for mode in Mode::ALL {
+        is_killed(mode.example()).await;
+    }
+}
+
+async fn is_killed(example: &str) {
+    let tls = tls_of(example).expect("a certificate");
+    let pods = Pods::start_with(3, None, App::Dialects, tls).expect("pods");
     let dns = Dns::start(any_port(), &[0, 1, 2].map(pod_ip)).await.expect("a DNS server");
-    let example: Bootstrap = on_free_ports("envoy.yaml", &pods, &dns).expect("an example");
+    let example: Bootstrap = on_free_ports(example, &pods, &dns).expect("an example");
     let envoy = Envoy::start(&example).await.expect("Envoy starts");
     let clients: Vec<_> =
         (0..CLIENTS).map(|_| tokio::spawn(uses_a_session(envoy.url("")))).collect();

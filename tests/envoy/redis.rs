@@ -2,6 +2,7 @@
 
 mod faults;
 mod interrupted;
+mod successors;
 mod versions;
 
 use std::collections::HashSet;

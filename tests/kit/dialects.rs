@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
 /// The header by which a request says how it wants to be told that its session is not known. A client's
 /// credentials may be so, too: what is asked on its behalf has to carry it.
@@ -27,11 +30,23 @@ pub const WHO: &str = "who";
 /// Does not answer a `ping`.
 pub const SILENT: &str = "silent";
 
+/// The method of a message that is never answered.
+pub const WAIT: &str = "wait";
+
+/// The method of a message by which the answers to all [`STREAM`]s of a pod break off.
+pub const BREAK: &str = "break";
+
+/// The method of a message whose answer begins with [`BEGUN`] and does not end.
+pub const STREAM: &str = "stream";
+
+/// How such an answer begins.
+pub const BEGUN: &str = ": begun\n\n";
+
 type Sessions = Arc<Mutex<HashSet<String>>>;
 
 /// The server of one pod.
 pub(crate) fn serve() -> Router {
-    let sessions = Sessions::default();
+    let (sessions, broken) = (Sessions::default(), broadcast::Sender::new(1));
     Router::new().fallback(async move |request: Request| {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -39,8 +54,27 @@ pub(crate) fn serve() -> Router {
         if message["method"] == "ping" && head.headers.get(DIALECT).is_some_and(|it| it == SILENT) {
             std::future::pending::<()>().await;
         }
-        respond(&sessions, &head.method, &head.headers, &message)
+        match message["method"].as_str().unwrap_or_default() {
+            WAIT => return std::future::pending().await,
+            STREAM => return unfinished(broken.subscribe()),
+            // There may be none.
+            BREAK => drop(broken.send(())),
+            _ => {}
+        }
+        respond(&sessions, &head.method, &head.headers, &message).map(Body::from)
     })
+}
+
+/// An event stream that begins, and breaks off when it is told to.
+fn unfinished(mut broken: broadcast::Receiver<()>) -> Response<Body> {
+    let begun = stream::once(async { Ok(Bytes::from_static(BEGUN.as_bytes())) });
+    let end = stream::once(async move {
+        // Nobody is left to tell it once the pod ends, and then that ends it.
+        let _ = broken.recv().await;
+        Err(std::io::Error::other("broken off"))
+    });
+    let body = Body::from_stream(begun.chain(end));
+    Response::builder().header("content-type", "text/event-stream").body(body).expect("a response")
 }
 
 fn respond(

@@ -20,6 +20,32 @@ use crate::{SCOPE, root};
 /// None of a test's is to be closed so.
 const NEVER: Duration = Duration::from_secs(36000);
 
+/// The file in which an Envoy says how the next one finds it.
+const BASE_ID: &str = "base-id";
+
+/// How to start an Envoy.
+struct Start {
+    workers: u32,
+    drain_time: Duration,
+    /// Whether its access log goes to standard output.
+    is_loud: bool,
+    epoch: Epoch,
+}
+
+/// Which of the processes that take over from each other.
+enum Epoch {
+    Only,
+    First,
+    /// With the id of the first.
+    Second(String),
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { workers: 2, drain_time: NEVER, is_loud: false, epoch: Epoch::Only }
+    }
+}
+
 pub struct Envoy {
     /// Where the listener `mcp` is.
     pub address: SocketAddr,
@@ -34,55 +60,70 @@ impl Envoy {
     /// Starts Envoy with two workers and waits until it serves. It ends when this is dropped, or
     /// when this thread ends.
     pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into(), 2, NEVER).await
+        Self::start_as(bootstrap, Start::default()).await
     }
 
     /// The same, but a listener that was replaced is soon gone.
     pub async fn start_brief(bootstrap: &Bootstrap) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into(), 2, Duration::from_secs(1)).await
+        let drain_time = Duration::from_secs(1);
+        Self::start_as(bootstrap, Start { drain_time, ..Start::default() }).await
     }
 
     /// The same with one worker, so that what it costs does not depend on how connections fall to
     /// workers.
     pub async fn start_single(bootstrap: &Bootstrap) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let access_log = File::create(directory.path().join("access.log"))?;
-        Self::start_in(directory, bootstrap, access_log.into(), 1, NEVER).await
+        Self::start_as(bootstrap, Start { workers: 1, ..Start::default() }).await
     }
 
     /// The same with the access log on standard output.
     pub async fn start_loud(bootstrap: &Bootstrap) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, bootstrap, Stdio::inherit(), 2, NEVER).await
+        Self::start_as(bootstrap, Start { is_loud: true, ..Start::default() }).await
     }
 
-    async fn start_in(
-        directory: TempDir,
-        bootstrap: &Bootstrap,
-        access_log: Stdio,
-        workers: u32,
-        drain_time: Duration,
-    ) -> Result<Self> {
+    /// The same, and [`Envoy::succeed`] can take over from it.
+    pub async fn start_replaceable(bootstrap: &Bootstrap) -> Result<Self> {
+        Self::start_as(bootstrap, Start { epoch: Epoch::First, ..Start::default() }).await
+    }
+
+    /// A second process, by a hot restart: it takes over the listeners of this one, which keeps its connections.
+    /// `bootstrap` has to name the port that this one got.
+    pub async fn succeed(&self, bootstrap: &Bootstrap) -> Result<Self> {
+        let base = std::fs::read_to_string(self.directory.path().join(BASE_ID))?;
+        Self::start_as(bootstrap, Start { epoch: Epoch::Second(base), ..Start::default() }).await
+    }
+
+    async fn start_as(bootstrap: &Bootstrap, start: Start) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let access_log = match start.is_loud {
+            true => Stdio::inherit(),
+            false => File::create(directory.path().join("access.log"))?.into(),
+        };
         let config = directory.path().join("envoy.json");
         let bootstrap = bootstrap.clone().for_envoy(minor()?);
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0)?)?;
         let admin_file = directory.path().join("admin");
         // setpriv, so that not even a killed test leaves an Envoy behind.
-        let process = Command::new("setpriv")
+        let mut command = Command::new("setpriv");
+        command
             .args(["--pdeathsig", "KILL"])
             .arg(binary()?)
-            .args(["--disable-hot-restart", "--log-level", "info"])
-            .args(["--concurrency", &workers.to_string()])
+            .args(["--log-level", "info"])
+            .args(["--concurrency", &start.workers.to_string()])
             .args(["--file-flush-interval-msec", "50"])
-            .args(["--drain-time-s", &drain_time.as_secs().to_string()])
-            .args(["--parent-shutdown-time-s", &(drain_time.as_secs() + 1).to_string()])
+            .args(["--drain-time-s", &start.drain_time.as_secs().to_string()])
+            .args(["--parent-shutdown-time-s", &(start.drain_time.as_secs() + 1).to_string()])
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
-            .arg(&admin_file)
+            .arg(&admin_file);
+        match start.epoch {
+            Epoch::Only => command.arg("--disable-hot-restart"),
+            Epoch::First => command
+                .args(["--use-dynamic-base-id", "--base-id-path"])
+                .arg(directory.path().join(BASE_ID)),
+            Epoch::Second(base) => command.args(["--restart-epoch", "1", "--base-id", base.trim()]),
+        };
+        let process = command
             .stdout(access_log)
             .stderr(File::create(directory.path().join("envoy.log"))?)
             .spawn()
@@ -150,13 +191,22 @@ impl Envoy {
 
     /// How many connections it has open to a pod.
     pub async fn connections_to(&self, pod: SocketAddr) -> u64 {
-        let url = format!("http://{}/clusters", self.admin);
-        let clusters = reqwest::get(url).await.expect("the admin page").text().await;
-        let clusters = clusters.expect("the admin page");
+        let clusters = self.clusters().await;
         let name = format!("::{pod}::cx_active::");
         let counts =
             clusters.lines().filter_map(|line| line.split_once(&name)?.1.parse::<u64>().ok());
         counts.sum()
+    }
+
+    /// Whether a pod is an endpoint of any cluster.
+    pub async fn knows(&self, pod: SocketAddr) -> bool {
+        self.clusters().await.contains(&format!("::{pod}::"))
+    }
+
+    async fn clusters(&self) -> String {
+        let url = format!("http://{}/clusters", self.admin);
+        let clusters = reqwest::get(url).await.expect("the admin page").text().await;
+        clusters.expect("the admin page")
     }
 
     /// What Envoy logged so far.

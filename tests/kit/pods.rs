@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -65,6 +66,18 @@ pub struct Pods {
 struct Pod {
     runtime: Option<Runtime>,
     seen: SeenSoFar,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What is wrong with a pod that runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Trouble {
+    #[default]
+    None,
+    /// Each request waits so long before it is served.
+    Slow(Duration),
+    /// Each request is answered 500.
+    Errors,
 }
 
 /// What a pod has seen.
@@ -140,6 +153,11 @@ impl Pods {
         started
     }
 
+    /// Makes something wrong with a pod, until it is started again.
+    pub fn trouble(&self, ordinal: usize, trouble: Trouble) {
+        *self.pods[ordinal].trouble.lock().unwrap() = trouble;
+    }
+
     /// Stops a pod; its connections have ended when this returns.
     pub async fn stop(&mut self, ordinal: usize) {
         if let Some(runtime) = self.pods[ordinal].runtime.take() {
@@ -170,12 +188,19 @@ impl Pod {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         listener.set_nonblocking(true)?;
+        let (noting, trouble) = (seen.clone(), Arc::<Mutex<Trouble>>::default());
+        let serve = {
+            let trouble = trouble.clone();
+            move || {
+                noted(app.serve(ordinal), noting.clone())
+                    .layer(from_fn_with_state(trouble, be_troubled))
+            }
+        };
         let noting = seen.clone();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             if let Some(tls) = tls {
-                let app = noted(app.serve(ordinal), noting);
-                let _ = axum::serve(tls.listen(listener), app).await;
+                let _ = axum::serve(tls.listen(listener), serve()).await;
                 return;
             }
             // Else the kernel holds small events back until the last one was acknowledged.
@@ -188,9 +213,9 @@ impl Pod {
                     tokio::spawn(serve(Wire::new(stream), noting.clone()));
                 }
             }
-            let _ = axum::serve(listener, noted(app.serve(ordinal), noting)).await;
+            let _ = axum::serve(listener, serve()).await;
         });
-        Ok(Self { runtime: Some(runtime), seen })
+        Ok(Self { runtime: Some(runtime), seen, trouble })
     }
 }
 
@@ -229,6 +254,25 @@ fn listen(replicas: usize, port: Option<u16>) -> Result<Vec<TcpListener>> {
         return Ok(listeners);
     }
     bail!("no port is free on all of {} and the next {replicas}", pod_ip(0))
+}
+
+async fn be_troubled(
+    State(trouble): State<Arc<Mutex<Trouble>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let trouble = *trouble.lock().unwrap();
+    match trouble {
+        Trouble::None => next.run(request).await,
+        Trouble::Slow(time) => {
+            tokio::time::sleep(time).await;
+            next.run(request).await
+        }
+        Trouble::Errors => {
+            let response = Response::builder().status(500);
+            response.body(Body::from("out of order")).expect("a response")
+        }
+    }
 }
 
 /// Writes down every request to `app`.
