@@ -48,6 +48,9 @@ pub trait Host: SharedData {
     /// What was last noted about the request at hand, by whichever instance of this filter.
     fn noted(&self, note: Note) -> Option<Vec<u8>>;
 
+    /// What the proxy knows of the request at hand by this path (Envoy, "Attributes"); `None` if nothing.
+    fn property(&self, path: &[String]) -> Option<Vec<u8>>;
+
     /// Sends an HTTP request of the filter's own, whose response comes whether or not the exchange
     /// at hand lives to see it. Every request that is sent has one response, in the end.
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused>;

@@ -14,7 +14,9 @@ pub mod exchange;
 pub mod filter;
 pub mod host;
 pub mod http;
+pub mod identity;
 mod in_use;
+pub mod keyring;
 mod lock;
 pub mod message;
 #[cfg(test)]

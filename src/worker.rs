@@ -23,6 +23,9 @@ use crate::watch::{Answer, Scouted, Watch};
 /// What goes wrong again and again is told to the log at most so often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
+/// The same of what somebody does who has an id that is not theirs.
+const WARN_OF_STRANGER_EVERY: Duration = Duration::from_secs(1);
+
 /// So many pods at most have a gauge of their own.
 const TOLD: usize = 1000;
 
@@ -54,6 +57,7 @@ pub enum Wake {
 struct Warned {
     strayed: Throttle,
     outside: Throttle,
+    stranger: Throttle,
 }
 
 // === impl Worker ===
@@ -63,6 +67,10 @@ impl Worker {
     pub fn start(config: Config, host: &mut impl Host) -> Arc<Self> {
         for key in &config.without_effect {
             warn!("{key} has no effect here");
+        }
+        if !config.plain_secrets.is_empty() {
+            let keys = config.plain_secrets.join(", ");
+            warn!("{keys}: whoever sees this configuration sees the secrets; in /config_dump too");
         }
         host.set(Gauge::Version, telemetry::version());
         let places = config.steering.places();
@@ -204,6 +212,14 @@ impl Worker {
                 }
                 None => warn!("a session was opened at an address that the proxy does not tell"),
             }
+        }
+    }
+
+    /// Warns, now and then, of a session that somebody else has the id of.
+    pub(crate) fn warn_of_stranger(&self, session: Option<SessionKey>, now: Timestamp) {
+        if self.warned.lock().stranger.admits(now, WARN_OF_STRANGER_EVERY) {
+            let session = session.map(|key| key.to_string()).unwrap_or_default();
+            warn!("session {session} is presented by another than who opened it");
         }
     }
 

@@ -151,6 +151,10 @@ impl Host for Envoy {
         hostcalls::property(self.name_of(note))
     }
 
+    fn property(&self, path: &[String]) -> Option<Vec<u8>> {
+        hostcalls::property(&path.join("\0"))
+    }
+
     fn call(&mut self, callout: &Callout) -> Result<CallId, Refused> {
         self.callouts.call(callout, self.context)
     }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use log::{error, info};
-use podpin::config::Config;
+use podpin::config::{Config, Variable};
 use podpin::filter::Filter;
-use podpin::host::{CallId, CallResponse, ExchangeId};
+use podpin::host::{CallId, CallResponse, ExchangeId, Secret};
 use podpin::worker::Worker;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -71,7 +71,7 @@ impl RootContext for Root {
         let _here = callouts.in_root();
         follow_log_level();
         let bytes = hostcalls::buffer(BufferType::PluginConfiguration, usize::MAX);
-        match Config::parse(&bytes.unwrap_or_default()) {
+        match Config::parse(&bytes.unwrap_or_default(), &variable) {
             Ok(config) => self.start(config),
             Err(mistakes) => {
                 error!("configuration refused: {mistakes}");
@@ -102,6 +102,14 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// What Envoy lets through of its environment (`vm_config.environment_variables`).
+fn variable(name: &str) -> Variable {
+    match std::env::var(name) {
+        Ok(text) => Variable::Is(Secret(text)),
+        Err(_) => Variable::Missing,
     }
 }
 

@@ -6,7 +6,9 @@
 mod duration;
 mod json;
 mod placement;
+mod secrets;
 mod section;
+mod session;
 mod steer;
 mod store;
 mod workload;
@@ -17,12 +19,17 @@ use serde_json::Value;
 
 use crate::exchange::{OnUnreachable, Policy, Served};
 use crate::http::Paths;
+use crate::identity::BindTo;
+use crate::pods::Spread;
 use crate::session::{Lifetime, Scope};
 use crate::steer::{Encoding, EndpointHeader, Pods, Steering};
 use crate::store::StoreConfig;
 use crate::watch::WatchConfig;
 
+use self::secrets::Secrets;
+pub use self::secrets::Variable;
 use self::steer::Mode;
+use self::store::Kind;
 pub use section::Mistakes;
 use section::Section;
 
@@ -30,8 +37,14 @@ use section::Section;
 const MAX_SCOPE: usize = 256;
 
 /// Why steering to addresses does not go with pins that others can write.
-const UNSAFE_PAIR: &str = "redis does not go with steer original_dst: whoever can write to the Redis \
-                           could send requests to any address of workload.addresses";
+const UNSAFE_PAIR: &str = "redis does not go with steer original_dst unless store.keys sign its records: \
+                           whoever can write to the Redis could send requests to any address of \
+                           workload.addresses";
+
+/// What does not go with pins that lie in session ids.
+const NO_SSE: &str = "does not go with store.kind sealed: the session id of HTTP+SSE is in a body";
+const NO_COUNT: &str =
+    "least_sessions does not go with store.kind sealed, where nobody counts sessions";
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -48,6 +61,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// How long a session is kept.
     pub lifetime: Lifetime,
+    /// Where it comes from who a session belongs to.
+    pub bind_to: BindTo,
+    /// Whether every session has to belong to somebody.
+    pub require_subject: bool,
     /// What the operator has left to decide about exchanges.
     pub policy: Policy,
     /// How pods are watched.
@@ -55,14 +72,16 @@ pub struct Config {
     /// Keys that were given and are checked, but that nothing acts on: in this mode of steering, or
     /// yet.
     pub without_effect: Vec<String>,
+    /// Keys that have a secret, which whoever sees the configuration sees.
+    pub plain_secrets: Vec<String>,
 }
 
 impl Config {
-    /// Reads a configuration, or says all that is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Mistakes> {
+    /// Reads a configuration, or says all that is wrong with it. `variable` knows the environment.
+    pub fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Variable) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
         let config = match json::parse(bytes) {
-            Ok(value) => read(value, &mut mistakes),
+            Ok(value) => read(value, Secrets::new(variable), &mut mistakes),
             Err(error) => {
                 mistakes.add("configuration", error);
                 None
@@ -75,7 +94,7 @@ impl Config {
     }
 }
 
-fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
+fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Option<Config> {
     let mut root = Section::new("", value, mistakes);
     let mode = steer::read(&mut root);
     if !matches!(mode, None | Some(Mode::Endpoint(_))) {
@@ -83,17 +102,26 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     }
     let workload = workload::read(root.section("workload"), mode.as_ref());
     let mut without_effect = workload.without_effect;
-    let store = store::read(root.section("store"));
-    if mode == Some(Mode::OriginalDst) && store.redis.is_some() {
+    let store = store::read(root.section("store"), &mut secrets);
+    let is_sealed = store.kind == Kind::Sealed;
+    if mode == Some(Mode::OriginalDst) && store.kind == Kind::Redis && !store.has_keys {
         root.wrong("store.kind", UNSAFE_PAIR);
     }
-    let lifetime = read_session(root.section("session"));
+    let session = session::read(root.section("session"));
+    let mut lifetime = session.lifetime;
+    if is_sealed {
+        without_effect.extend(session.has_idle_timeout.then(|| "session.idle_timeout".to_owned()));
+        lifetime.idle_timeout = lifetime.max_age;
+    }
     let placement = root.section("placement");
     let placement = match &mode {
         Some(mode) if !mode.is_by_name() => placement::check(placement, mode, &mut without_effect),
         _ => placement::read(placement, workload.set.as_ref()),
     };
     let (eject, placement) = (placement.eject, placement.pods);
+    if is_sealed && placement.as_ref().is_some_and(|on| on.spread() == Spread::LeastSessions) {
+        root.wrong("placement.policy", NO_COUNT);
+    }
     let (timeout, cluster) = read_probe(&mut root, mode.as_ref(), &mut without_effect);
     let has_scope = root.has("scope");
     let scope = root.text("scope", is_scope).or(workload.scope);
@@ -102,8 +130,15 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
     }
     // Some servers redirect one to the other.
     let paths = read_paths(&mut root, "paths", &["/mcp", "/mcp/"]);
-    let sse_paths =
-        read_paths(&mut root, "sse_paths", &["/sse", "/message", "/messages", "/messages/"]);
+    let no_sse = root.is_empty_list("sse_paths") || !root.has("sse_paths");
+    if is_sealed && !no_sse {
+        root.wrong("sse_paths", NO_SSE);
+    }
+    let sse_paths: &[_] = match is_sealed {
+        true => &[],
+        false => &["/sse", "/message", "/messages", "/messages/"],
+    };
+    let sse_paths = read_paths(&mut root, "sse_paths", sse_paths);
     let on_unreachable = root.choice(
         "on_unreachable",
         &[("not_found", OnUnreachable::NotFound), ("unavailable", OnUnreachable::Unavailable)],
@@ -118,18 +153,21 @@ fn read(value: Value, mistakes: &mut Mistakes) -> Option<Config> {
         scope = scope.apart("original_dst");
     }
     Some(Config {
-        served: Served { sse_scope: scope.apart("sse"), scope, paths, sse_paths },
+        served: Served { sse_scope: scope.apart("sse"), scope, paths, sse_paths, is_sealed },
         steering: match mode? {
             Mode::Authority => Steering::Authority(pods?),
             Mode::DynamicHost => Steering::DynamicHost(pods?),
             Mode::Endpoint(header) => Steering::Endpoint { header, within: workload.addresses },
             Mode::OriginalDst => Steering::OriginalDst(workload.addresses?),
         },
-        store,
+        store: store.config,
         lifetime,
+        bind_to: session.bind_to,
+        require_subject: session.require_subject,
         watch: WatchConfig { eject, timeout, cluster },
         policy: Policy { on_unreachable: on_unreachable.unwrap_or(OnUnreachable::NotFound) },
         without_effect,
+        plain_secrets: secrets.plain(),
     })
 }
 
@@ -154,21 +192,6 @@ fn read_probe(
     let cluster = section.text("cluster", store::is_name);
     section.finish();
     (timeout.unwrap_or(SECOND), cluster)
-}
-
-fn read_session(mut section: Section<'_>) -> Lifetime {
-    let has_max_age = section.has("max_age");
-    let idle_timeout = section.duration("idle_timeout", SECOND, YEAR);
-    let max_age = section.duration("max_age", SECOND, YEAR);
-    let is_wrong = has_max_age && max_age.is_none();
-    let max_age = max_age.unwrap_or(24 * HOUR);
-    let idle_timeout = idle_timeout.unwrap_or(max_age.min(2 * HOUR));
-    if idle_timeout > max_age && !is_wrong {
-        let (idle, age) = (duration::shown(idle_timeout), duration::shown(max_age));
-        section.wrong("idle_timeout", format!("{idle} is longer than session.max_age, {age}"));
-    }
-    section.finish();
-    Lifetime { idle_timeout, max_age }
 }
 
 fn read_paths(root: &mut Section<'_>, key: &'static str, otherwise: &[&str]) -> Paths {

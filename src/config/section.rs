@@ -9,7 +9,7 @@ use super::duration;
 use crate::host::Secret;
 
 /// The longest token, user or password, in bytes.
-const MAX_SECRET: usize = 4096;
+pub(super) const MAX_SECRET: usize = 4096;
 
 /// Everything that is wrong with a configuration, in the order in which it was found. `Display`
 /// writes it in one line.
@@ -62,14 +62,29 @@ impl<'m> Section<'m> {
     }
 
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.known.push(key);
+        self.knows(&[key]);
         self.left.remove(key)
+    }
+
+    /// Notes that there may be such keys.
+    pub(super) fn knows(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            if !self.known.contains(key) {
+                self.known.push(key);
+            }
+        }
     }
 
     /// The object under `key`, or an empty one.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'_> {
         let value = self.take(key).unwrap_or_else(|| Value::Object(Map::new()));
         Section::new(&self.path_of(key), value, self.mistakes)
+    }
+
+    /// An object of the list under `key`.
+    pub(super) fn item(&mut self, key: &str, index: usize, value: Value) -> Section<'_> {
+        let path = format!("{}[{index}]", self.path_of(key));
+        Section::new(&path, value, self.mistakes)
     }
 
     /// A string that `check` accepts. `check` says what it should have been.
@@ -91,12 +106,7 @@ impl<'m> Section<'m> {
     /// A text that no message may show.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
         match self.take(key)? {
-            Value::String(text)
-                if (1..=MAX_SECRET).contains(&text.len())
-                    && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) =>
-            {
-                return Some(Secret(text));
-            }
+            Value::String(text) if is_secret(&text) => return Some(Secret(text)),
             _ => {
                 let wrong = format!("is not a string of 1 to {MAX_SECRET} bytes of ASCII");
                 self.wrong(key, wrong);
@@ -119,6 +129,16 @@ impl<'m> Section<'m> {
             self.wrong(key, wrong);
         }
         found
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.wrong(key, format_args!("{} is not true or false", shown(&value)));
+        }
+        flag
     }
 
     /// A whole number. A mesh may hand over `3` as `3.0`.
@@ -213,7 +233,7 @@ impl<'m> Section<'m> {
         }
     }
 
-    fn path_of(&self, key: &str) -> String {
+    pub(super) fn path_of(&self, key: &str) -> String {
         match self.path.as_str() {
             "" => key.to_owned(),
             path => format!("{path}.{key}"),
@@ -240,6 +260,11 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
+}
+
+/// Whether a text can be a secret that goes into a header.
+pub(super) fn is_secret(text: &str) -> bool {
+    (1..=MAX_SECRET).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Accepts 1 to `most` bytes of visible ASCII.

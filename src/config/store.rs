@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::secrets::Secrets;
 use super::section::{Section, is_visible};
 use crate::host::Secret;
 use crate::store::{Dialect, MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
@@ -17,15 +18,50 @@ pub(super) fn is_name(text: &str) -> Result<(), String> {
     is_visible(text, MAX_NAME)
 }
 
-pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
-    let is_redis = section.choice("kind", &[("shared_data", false), ("redis", true)]);
-    let capacity = section.number("capacity", MIN_CAPACITY, MAX_CAPACITY);
-    let redis = is_redis.unwrap_or(false).then(|| read_redis(&mut section)).flatten();
-    section.finish();
-    StoreConfig { capacity: capacity.unwrap_or(65_536), redis }
+/// The words for kinds of stores.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    SharedData,
+    Redis,
+    Sealed,
 }
 
-fn read_redis(section: &mut Section<'_>) -> Option<RedisConfig> {
+/// What is said of the store.
+pub(super) struct Read {
+    pub(super) kind: Kind,
+    pub(super) config: StoreConfig,
+    /// Whether its keys are named, wherever they are.
+    pub(super) has_keys: bool,
+}
+
+pub(super) fn read(mut section: Section<'_>, secrets: &mut Secrets<'_>) -> Read {
+    let kinds =
+        [("shared_data", Kind::SharedData), ("redis", Kind::Redis), ("sealed", Kind::Sealed)];
+    let kind = section.choice("kind", &kinds).unwrap_or(Kind::SharedData);
+    let has_keys = section.has("keys") || section.has("keys_env");
+    let mut config = StoreConfig { capacity: 0, sealed: None, redis: None };
+    match kind {
+        Kind::Sealed => {
+            let remembered = section.number("remember_ended", 0, MAX_CAPACITY);
+            config.capacity = remembered.unwrap_or(0);
+            if !has_keys {
+                section.wrong("keys", "missing; so is keys_env");
+            }
+            config.sealed = secrets.keyring(&mut section);
+        }
+        Kind::SharedData | Kind::Redis => {
+            let capacity = section.number("capacity", MIN_CAPACITY, MAX_CAPACITY);
+            config.capacity = capacity.unwrap_or(65_536);
+            if kind == Kind::Redis {
+                config.redis = read_redis(&mut section, secrets);
+            }
+        }
+    }
+    section.finish();
+    Read { kind, config, has_keys }
+}
+
+fn read_redis(section: &mut Section<'_>, secrets: &mut Secrets<'_>) -> Option<RedisConfig> {
     section.require(&["cluster"]);
     let cluster = section.text("cluster", is_name);
     let authority = section.text("authority", is_name);
@@ -36,15 +72,18 @@ fn read_redis(section: &mut Section<'_>) -> Option<RedisConfig> {
         .choice("dialect", &[("webdis", Dialect::Webdis), ("upstash", Dialect::Upstash)])
         .unwrap_or(Dialect::Webdis);
     let authorization = match dialect {
-        Dialect::Webdis => read_user(section),
+        Dialect::Webdis => read_user(section, secrets),
         Dialect::Upstash => {
-            section.secret("token").map(|Secret(token)| Secret(format!("Bearer {token}")))
+            let token = secrets.text(section, "token", "token_env");
+            token.map(|Secret(token)| Secret(format!("Bearer {token}")))
         }
     };
     let on_error =
         section.choice("on_error", &[("fail", OnError::Fail), ("continue", OnError::Continue)]);
+    let keyring = secrets.keyring(section);
     let cluster = cluster?;
     Some(RedisConfig {
+        keyring,
         authority: authority.unwrap_or_else(|| cluster.clone()),
         cluster,
         timeout: timeout.unwrap_or(Duration::from_millis(250)),
@@ -56,9 +95,11 @@ fn read_redis(section: &mut Section<'_>) -> Option<RedisConfig> {
 }
 
 /// HTTP basic authentication (RFC 7617), as webdis' ACLs want it.
-fn read_user(section: &mut Section<'_>) -> Option<Secret> {
-    let (has_user, has_password) = (section.has("user"), section.has("password"));
-    let (user, password) = (section.secret("user"), section.secret("password"));
+fn read_user(section: &mut Section<'_>, secrets: &mut Secrets<'_>) -> Option<Secret> {
+    let has_password = section.has("password") || section.has("password_env");
+    let has_user = section.has("user");
+    let user = section.secret("user");
+    let password = secrets.text(section, "password", "password_env");
     match (has_user, has_password) {
         (true, false) => section.wrong("password", "missing"),
         (false, true) => section.wrong("user", "missing"),

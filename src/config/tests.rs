@@ -1,6 +1,8 @@
 mod address;
 
 use super::*;
+use crate::host::Secret;
+use crate::identity::Claim;
 use crate::mutation::mutated;
 use crate::pods::Ordinal;
 use crate::store::{Dialect, OnError};
@@ -27,12 +29,26 @@ fn whole_config() -> Value {
     })
 }
 
+/// The environment of these tests.
+fn variable(name: &str) -> Variable {
+    match name {
+        "PASSWORD" => Variable::Is(Secret("s3cret".to_owned())),
+        "KEYS" => Variable::Is(Secret(format!("new:{KEY}\nold:{OLD_KEY}\n"))),
+        "GARBAGE" => Variable::Is(Secret("new".to_owned())),
+        "ELSEWHERE" => Variable::Elsewhere,
+        _ => Variable::Missing,
+    }
+}
+
+const KEY: &str = "1f8b0a44c0e94d6e93d2a8b7516c3fe207bb5a19de7184f69c0d52e8ab36417f";
+const OLD_KEY: &str = "5Yb0n8mQ3tLr1WcVxKf7oZ2uAe9sJd4hGi6pNqRTyBE=";
+
 fn parse(config: &Value) -> Config {
-    Config::parse(config.to_string().as_bytes()).expect("no mistake")
+    Config::parse(config.to_string().as_bytes(), &variable).expect("no mistake")
 }
 
 fn mistakes(config: &Value) -> String {
-    match Config::parse(config.to_string().as_bytes()) {
+    match Config::parse(config.to_string().as_bytes(), &variable) {
         Ok(config) => panic!("no mistake in {config:?}"),
         Err(mistakes) => mistakes.to_string(),
     }
@@ -97,7 +113,11 @@ fn each_mistake_is_named_with_its_key_and_value() {
             json!("host"),
             "steer: \"host\" is not one of authority, dynamic_host, endpoint, original_dst",
         ),
-        ("/store/kind", json!("memory"), "store.kind: \"memory\" is not one of shared_data, redis"),
+        (
+            "/store/kind",
+            json!("memory"),
+            "store.kind: \"memory\" is not one of shared_data, redis, sealed",
+        ),
         ("/store/capacity", json!(7), "store.capacity: 7 is outside 8..=4194304"),
         (
             "/session/idle_timeout",
@@ -250,14 +270,14 @@ fn each_mistake_about_a_redis_is_named() {
             redis(json!({"token": "secret"})),
             format!(
                 "store.token: unknown key; {known}, cluster, authority, timeout, key_prefix, \
-                 dialect, user, password, on_error"
+                 dialect, user, password, password_env, on_error, keys, keys_env"
             ),
         ),
         (
             redis(json!({"dialect": "upstash", "user": "a", "password": "b"})),
             format!(
                 "store.password: unknown key; {known}, cluster, authority, timeout, key_prefix, \
-                 dialect, token, on_error"
+                 dialect, token, token_env, on_error, keys, keys_env"
             ),
         ),
     ] {
@@ -332,7 +352,7 @@ fn a_text_that_is_no_configuration_is_said_to_be_none() {
             r#"configuration: not JSON: key "steer" occurs twice at line 1 column 44"#,
         ),
     ] {
-        let mistakes = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        let mistakes = Config::parse(text.as_bytes(), &variable).unwrap_err().to_string();
         assert_eq!(mistakes.split("; ").next(), Some(wanted));
     }
 }
@@ -372,19 +392,186 @@ fn a_number_may_come_as_a_whole_float() {
 }
 
 /// With everything there is, in both kinds of store.
-fn valid() -> [String; 3] {
+fn valid() -> [String; 4] {
     let redis = json!({
         "kind": "redis", "cluster": "webdis", "authority": "a", "timeout": "1s", "key_prefix": "p:",
         "dialect": "webdis", "user": "someone", "password": "s3cret", "on_error": "continue",
     });
     let upstash = json!({"kind": "redis", "cluster": "c", "dialect": "upstash", "token": "s3cret"});
-    [whole_config(), with_store(redis), with_store(upstash)].map(|config| config.to_string())
+    let mut sealed = with_store(json!({"kind": "sealed", "keys": keys(), "remember_ended": 8}));
+    sealed.as_object_mut().unwrap().remove("sse_paths");
+    let bind_to = json!([[{"property": ["a", "b"]}, {"header": "x-user"}], {"header": "x-peer"}]);
+    sealed["session"] = json!({"max_age": "24h", "bind_to": bind_to, "require_subject": true});
+    [whole_config(), with_store(redis), with_store(upstash), sealed]
+        .map(|config| config.to_string())
+}
+
+fn keys() -> Value {
+    json!([{"id": "new", "key": KEY}, {"id": "old", "key": OLD_KEY}])
+}
+
+fn sealed(change: impl FnOnce(&mut Value)) -> Value {
+    let mut config: Value = serde_json::from_str(&valid()[3]).unwrap();
+    change(&mut config);
+    config
+}
+
+#[test]
+fn keys_are_given_or_named() {
+    let given = parse(&sealed(|_| {}));
+    assert_eq!(given.plain_secrets, ["store.keys"]);
+    let mut named = parse(&sealed(|config| {
+        config["store"] = json!({"kind": "sealed", "keys_env": "KEYS", "remember_ended": 8});
+    }));
+    assert_eq!(named.plain_secrets, [""; 0]);
+    named.plain_secrets = given.plain_secrets.clone();
+    assert_eq!(format!("{named:?}"), format!("{given:?}"));
+    for secret in [KEY, OLD_KEY] {
+        assert!(!format!("{given:?}").contains(secret));
+    }
+    // What is set elsewhere is checked there.
+    parse(&sealed(|config| config["store"] = json!({"kind": "sealed", "keys_env": "ELSEWHERE"})));
+}
+
+#[test]
+fn what_does_not_go_with_sealed_ids_is_a_mistake() {
+    for (about, change, wanted) in [
+        ("no keys", json!({"kind": "sealed"}), "store.keys: missing; so is keys_env"),
+        ("an empty ring", json!({"kind": "sealed", "keys": []}), "store.keys: has no key"),
+        (
+            "a short key",
+            json!({"kind": "sealed", "keys": [{"id": "a", "key": "c2hvcnQ="}]}),
+            "store.keys[0].key: has 5 bytes, not 32",
+        ),
+        (
+            "a known key",
+            json!({"kind": "sealed", "keys": [{"id": "a", "key": "0".repeat(64)}]}),
+            "store.keys[0].key: is not random; make one by: openssl rand -base64 32",
+        ),
+        (
+            "a key twice",
+            json!({"kind": "sealed", "keys": [{"id": "a", "key": KEY}, {"id": "b", "key": KEY}]}),
+            "store.keys: a and b are the same key, or have the same id",
+        ),
+        (
+            "an id twice",
+            json!({"kind": "sealed", "keys": [{"id": "a", "key": KEY}, {"id": "a", "key": OLD_KEY}]}),
+            "store.keys: a and a are the same key, or have the same id",
+        ),
+        (
+            "both",
+            json!({"kind": "sealed", "keys": keys(), "keys_env": "KEYS"}),
+            "store.keys_env: does not go with keys",
+        ),
+        (
+            "no variable",
+            json!({"kind": "sealed", "keys_env": "NOTHING"}),
+            "store.keys_env: NOTHING is not set here; Envoy has to have it, and \
+             vm_config.environment_variables.host_env_keys to name it",
+        ),
+        (
+            "another form",
+            json!({"kind": "sealed", "keys_env": "GARBAGE"}),
+            "store.keys_env: is not a list of keys such as id:base64, separated by commas or white \
+             space",
+        ),
+        (
+            "a table",
+            json!({"kind": "sealed", "keys": keys(), "capacity": 9}),
+            "store.capacity: unknown key; known here are kind, remember_ended, keys, keys_env",
+        ),
+    ] {
+        assert_eq!(mistakes(&sealed(|config| config["store"] = change)), wanted, "{about}");
+    }
+    let sse = sealed(|config| config["sse_paths"] = json!(["/sse"]));
+    assert!(mistakes(&sse).starts_with("sse_paths: does not go with store.kind sealed"));
+    let counted = sealed(|config| config["placement"]["policy"] = json!("least_sessions"));
+    assert!(mistakes(&counted).contains("placement.policy: least_sessions does not go with"));
+    let idle = parse(&sealed(|config| config["session"]["idle_timeout"] = json!("1h")));
+    assert_eq!(idle.without_effect, ["session.idle_timeout"]);
+    assert_eq!(idle.lifetime.idle_timeout, idle.lifetime.max_age);
+}
+
+#[test]
+fn secrets_are_named_in_the_environment() {
+    let redis = |fields: Value| {
+        let mut store = json!({"kind": "redis", "cluster": "webdis"});
+        store.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        with_store(store)
+    };
+    let secret = |config: &Value| parse(config).store.redis.unwrap().authorization;
+    for (plain, named) in [
+        (
+            json!({"user": "a", "password": "s3cret"}),
+            json!({"user": "a", "password_env": "PASSWORD"}),
+        ),
+        (
+            json!({"dialect": "upstash", "token": "s3cret"}),
+            json!({"dialect": "upstash", "token_env": "PASSWORD"}),
+        ),
+    ] {
+        let (plain, named) = (redis(plain), redis(named));
+        assert_eq!(secret(&plain), secret(&named));
+        assert_eq!((parse(&plain).plain_secrets.len(), parse(&named).plain_secrets.len()), (1, 0));
+    }
+    for (fields, wanted) in [
+        (
+            json!({"user": "a", "password_env": "9"}),
+            "\"9\" is not the name of an environment variable",
+        ),
+        (json!({"password_env": "PASSWORD"}), "store.user: missing"),
+        (json!({"keys": [{"id": "a b", "key": KEY}]}), "store.keys[0].id: \"a b\" is not 1 to 64"),
+    ] {
+        let mistakes = mistakes(&redis(fields));
+        assert!(mistakes.contains(wanted), "{mistakes}");
+        assert!(!mistakes.contains(KEY));
+    }
+}
+
+#[test]
+fn a_redis_that_others_write_to_goes_with_addresses_if_records_are_signed() {
+    let mut config = with_store(json!({"kind": "redis", "cluster": "webdis"}));
+    config["steer"] = json!("original_dst");
+    config["workload"] = json!({"addresses": ["10.0.0.0/16"], "port": 8080});
+    config["placement"] = json!({});
+    config["scope"] = json!("a");
+    assert!(mistakes(&config).contains("unless store.keys sign its records"));
+    config["store"]["keys_env"] = json!("KEYS");
+    assert!(parse(&config).store.redis.unwrap().keyring.is_some());
+}
+
+#[test]
+fn what_a_session_is_bound_to_is_read_in_order() {
+    let bind_to = |bind_to: Value| sealed(|config| config["session"]["bind_to"] = bind_to);
+    let read = parse(&sealed(|_| {})).bind_to;
+    let property = Claim::Property(vec!["a".to_owned(), "b".to_owned()]);
+    let header = |name: &str| Claim::Header(name.to_owned());
+    assert_eq!(read.entries, [vec![property, header("x-user")], vec![header("x-peer")]]);
+    let shape = r#"is not {"property": ["…", …]} or {"header": "…"}, or a list of these"#;
+    for (entry, wanted) in [
+        (json!("x-user"), shape),
+        (json!({"header": "x-user", "property": ["a"]}), shape),
+        (json!({"header": 1}), shape),
+        (json!([]), "has no claim"),
+        (json!({"property": []}), "names no property"),
+        (json!({"property": ["a", ""]}), "names no property"),
+        (json!({"header": "X-User"}), "names no header"),
+        (json!({"header": "authorization"}), "which is not the same in all of a session"),
+    ] {
+        let mistakes = mistakes(&bind_to(json!([entry])));
+        assert!(
+            mistakes.contains("session.bind_to[0]: ") && mistakes.contains(wanted),
+            "{mistakes}"
+        );
+    }
+    let nobody = mistakes(&bind_to(json!([])));
+    assert!(nobody.contains("session.require_subject: session.bind_to does not say"), "{nobody}");
 }
 
 proptest! {
     #[test]
     fn what_is_almost_a_configuration_is_read_or_refused_with_a_reason(bytes in mutated(valid())) {
-        match Config::parse(&bytes) {
+        match Config::parse(&bytes, &variable) {
             Ok(config) => prop_assert!(config.lifetime.idle_timeout <= config.lifetime.max_age),
             Err(mistakes) => prop_assert!(mistakes.to_string().contains(": ")),
         }
@@ -408,7 +595,7 @@ proptest! {
             place = &mut place[key];
         }
         *place = value;
-        if let Err(mistakes) = Config::parse(config.to_string().as_bytes()) {
+        if let Err(mistakes) = Config::parse(config.to_string().as_bytes(), &variable) {
             let key = pointer.split('/').nth(1).unwrap();
             prop_assert!(mistakes.to_string().contains(key), "{} does not name {}", mistakes, key);
         }

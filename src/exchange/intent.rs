@@ -3,6 +3,7 @@
 use crate::http::{Head, Paths};
 use crate::message::{Era, session_in};
 use crate::session::{BadId, Scope, SessionId, SessionKey};
+use crate::store::sealed;
 
 /// Where a workload serves MCP, and how its sessions are told apart.
 #[derive(Clone, Debug)]
@@ -15,6 +16,16 @@ pub struct Served {
     pub sse_paths: Paths,
     /// The workload by HTTP+SSE, whose sessions are others.
     pub sse_scope: Scope,
+    /// Whether session ids are sealed.
+    pub is_sealed: bool,
+}
+
+impl Served {
+    /// The key of a session of Streamable HTTP.
+    pub(crate) fn key(&self, id: SessionId<'_>) -> SessionKey {
+        let sealed = if self.is_sealed { sealed::key_in(id) } else { None };
+        sealed.unwrap_or_else(|| self.scope.key(id))
+    }
 }
 
 /// What a request asks for.
@@ -39,12 +50,14 @@ pub enum Intent {
     },
     /// Its session id breaks the rules.
     Malformed(BadId),
+    /// It may open a session, but it is not known for whom, and that has to be.
+    Unidentified,
 }
 
 impl Intent {
     /// What the request asks for, if it is meant for what is `served`.
     pub fn of(head: &Head<'_>, served: &Served) -> Self {
-        let Served { scope, paths, sse_paths, sse_scope } = served;
+        let Served { paths, sse_paths, sse_scope, .. } = served;
         if !paths.cover(head.path) {
             return match sse_paths.cover(head.path) {
                 true => Self::of_sse(head, sse_scope),
@@ -57,7 +70,7 @@ impl Intent {
         match head.session_id.parse() {
             None if head.method == b"POST" => Self::Open,
             None => Self::NoSession,
-            Some(Ok(id)) => Self::Use { key: scope.key(id), method: Method::of(head.method) },
+            Some(Ok(id)) => Self::Use { key: served.key(id), method: Method::of(head.method) },
             Some(Err(bad)) => Self::Malformed(bad),
         }
     }
@@ -111,6 +124,7 @@ mod tests {
                 scope,
                 paths: Paths::new(["/mcp"]),
                 sse_paths: Paths::new(["/sse", "/messages*"]),
+                is_sealed: false,
             },
         )
     }

@@ -305,6 +305,10 @@ impl Exchange {
             Intent::Use { key, method } => {
                 (Self::Looking { key, method }, Verdict::next(Act::Look(key)))
             }
+            Intent::Unidentified => {
+                let reply = Act::Reply(Reply::no_subject());
+                (Self::Over, Verdict::because(Decision::NoSubject, reply))
+            }
             Intent::Malformed(bad) => {
                 let reply = Act::Reply(Reply::bad_session_id(bad));
                 (Self::Over, Verdict::because(Decision::BadSessionId, reply))
@@ -322,6 +326,10 @@ impl Exchange {
             }
             Lookup::Unknown => {
                 (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Unknown)
+            }
+            // Like one that is not known: whoever has somebody's id is not to learn that it is good.
+            Lookup::Strangers => {
+                (Self::Over, Act::Reply(Reply::session_not_found()), Decision::Stranger)
             }
             Lookup::Failed => (Self::Over, Act::Reply(Reply::unavailable()), Decision::StoreFailed),
         };

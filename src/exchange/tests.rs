@@ -13,8 +13,13 @@ const POLICY: Policy = Policy { on_unreachable: OnUnreachable::NotFound };
 const INITIALIZE: &[u8] = br#"{"method":"initialize"}"#;
 const LIST: &[u8] = br#"{"method":"tools/list"}"#;
 
-const PIN: Pin =
-    Pin { place: POD, incarnation: None, bound_at: Timestamp(0), used_at: Timestamp(0) };
+const PIN: Pin = Pin {
+    place: POD,
+    incarnation: None,
+    subject: None,
+    bound_at: Timestamp(0),
+    used_at: Timestamp(0),
+};
 
 fn live() -> Lookup {
     Lookup::Live(PIN)

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use super::Filter;
+use super::sealing::SESSION_ID;
 use crate::exchange::Exchange;
 use crate::host::{Direction, ExchangeId, Host, Refused};
 use crate::http::Edit;
 use crate::pods::Place;
-use crate::session::{Pin, SessionKey};
+use crate::session::{Pin, SessionKey, User};
 use crate::store::{Binding, Lookup};
 use crate::telemetry::{Metric, Note};
 use crate::watch::{Answer, Question};
@@ -24,7 +25,13 @@ impl Filter {
 
     pub(super) fn look(&mut self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
         self.asked_at = host.now();
-        self.worker.store.look(host, self.id, key, self.asked_at)
+        let user = User::Client(self.subject);
+        let worker = self.worker.clone();
+        let found = match worker.store.sealer() {
+            Some(sealer) => Some(self.unseal(host, sealer, key)),
+            None => self.worker.store.look(host, self.id, key, user, self.asked_at),
+        };
+        found.map(|found| found.for_user(user))
     }
 
     pub(super) fn bind(
@@ -41,14 +48,21 @@ impl Filter {
             // The proxy has picked it.
             self.note_place(host, place);
         }
-        let pin = Pin { place, incarnation, bound_at: now, used_at: now };
-        self.worker.store.bind(host, self.id, key, pin, now)
+        let subject = self.subject;
+        let pin = Pin { place, incarnation, subject, bound_at: now, used_at: now };
+        match self.worker.store.sealer() {
+            Some(sealer) => Some(self.seal(host, sealer, pin)),
+            None => self.worker.store.bind(host, self.id, key, pin, now),
+        }
     }
 
     pub(super) fn steer(&mut self, host: &mut impl Host, place: Place) -> Result<(), Refused> {
         let steering = &self.worker.config.steering;
         for edit in steering.edits(&mut self.asked, place).ok_or(Refused)? {
             host.edit(Direction::Request, &edit)?;
+        }
+        if let Some(id) = &self.sealed_id {
+            host.edit(Direction::Request, &Edit::Set(SESSION_ID.into(), id.clone()))?;
         }
         self.note_place(host, place);
         let steering = &self.worker.config.steering;

@@ -3,6 +3,7 @@
 mod acts;
 mod pod_calls;
 mod response;
+mod sealing;
 
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use log::{Level, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
 use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
-use crate::http::{Edit, Head, HeaderMap, Packed, Reply};
+use crate::http::{Edit, Head, HeaderMap, Packed, Reply, SessionHeader};
+use crate::keyring::Nonce;
 use crate::pods::{Ordinal, Place};
-use crate::session::{SessionId, Timestamp};
+use crate::session::{SessionId, Subject, Timestamp, User};
 use crate::steer::Asked;
 use crate::store::Wake as Stored;
 use crate::telemetry::{Decision, Metric, Note};
@@ -29,6 +31,12 @@ pub struct Filter {
     asked: Asked,
     /// The request's headers, while a request of the filter's own may follow from the response.
     kept: Option<Packed>,
+    /// Who it is from, if that is known and matters.
+    subject: Option<Subject>,
+    /// What the pod calls the session that the client has by a sealed id.
+    sealed_id: Option<Vec<u8>>,
+    /// For the id of the session that the response opens.
+    nonce: Option<Nonce>,
     /// The proxy would not answer the request as it is told to.
     is_grpc: bool,
     /// When the session of the request was looked up.
@@ -50,6 +58,9 @@ impl Filter {
             exchange: Exchange::default(),
             asked: Asked::default(),
             kept: None,
+            subject: None,
+            sealed_id: None,
+            nonce: None,
             is_grpc: false,
             asked_at: Timestamp::default(),
             sent_to: None,
@@ -59,9 +70,13 @@ impl Filter {
 
     /// The request's headers came.
     pub fn on_request_headers(&mut self, host: &mut impl Host) -> Flow {
-        let (intent, steering) = self.read_request(host);
-        if !steering.is_empty() {
-            strip(host, steering);
+        let (intent, strip_off) = self.read_request(host);
+        if !strip_off.steering.is_empty() {
+            strip(host, strip_off.steering);
+        }
+        if strip_off.session_id {
+            // One that a proxy refuses to remove it does not have.
+            let _ = host.edit(Direction::Request, &Edit::Remove("mcp-session-id".into()));
         }
         self.settle(host, Event::Asked(intent))
     }
@@ -113,6 +128,7 @@ impl Filter {
     pub fn on_wake(&mut self, host: &mut impl Host, wake: Wake) -> Option<(Direction, Flow)> {
         match (&self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Store(Stored::Looked(found))) => {
+                let found = found.for_user(User::Client(self.subject));
                 Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
             (
@@ -148,21 +164,33 @@ impl Filter {
         self.exchange = Exchange::Over;
     }
 
-    fn read_request(&mut self, host: &impl Host) -> (Intent, Vec<String>) {
-        let config = &self.worker.config;
+    fn read_request(&mut self, host: &impl Host) -> (Intent, StripOff) {
+        let worker = self.worker.clone();
+        let config = &worker.config;
         let headers = host.request_headers();
         let head = Head::read(&headers, |name| config.steering.is_steering(name));
-        let intent = Intent::of(&head, &config.served);
+        let mut intent = Intent::of(&head, &config.served);
         let is_steered = matches!(intent, Intent::Open | Intent::OpenStream | Intent::Use { .. });
         if is_steered {
             self.asked = config.steering.asked(&head);
         }
         self.is_grpc = head.is_grpc;
         let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
+        // In an era without sessions a server may serve them all the same, to whoever has the id.
+        let is_stray = intent == Intent::Sessionless && head.session_id != SessionHeader::None;
+        let session_id = is_stray && !config.bind_to.is_empty();
         if is_steered {
+            if !config.bind_to.is_empty() {
+                let property = |path: &[String]| host.property(path);
+                self.subject = config.bind_to.subject(&config.served.scope, &headers, property);
+            }
+            let opens = matches!(intent, Intent::Open | Intent::OpenStream);
+            if opens && config.require_subject && self.subject.is_none() {
+                intent = Intent::Unidentified;
+            }
             self.kept = Some(headers.keep());
         }
-        (intent, steering)
+        (intent, StripOff { steering, session_id })
     }
 
     /// Takes an event, does what comes of it, and goes on until the message at hand passes, waits
@@ -281,6 +309,13 @@ impl Filter {
         match decision {
             Decision::Strayed => self.worker.warn_of_strayed(self.sent_to, host.now()),
             Decision::Outside => self.worker.warn_of_outside(self.sent_to, host.now()),
+            Decision::Stranger => {
+                let now = host.now();
+                if let Some(key) = &verdict.session {
+                    self.worker.store.refuse(key, User::Client(self.subject), now);
+                }
+                self.worker.warn_of_stranger(verdict.session, now);
+            }
             _ => {}
         }
         // It is none of this workload's requests.
@@ -299,6 +334,14 @@ impl Filter {
             log!(level, "{}:{session}{pod}", decision.name());
         }
     }
+}
+
+/// What a request is to lose before it goes on.
+struct StripOff {
+    /// Headers by which a client would choose an upstream.
+    steering: Vec<String>,
+    /// The id of a session, which its protocol version does not have.
+    session_id: bool,
 }
 
 /// Removes headers by which a client would choose an upstream. The one that an earlier instance of

@@ -62,7 +62,11 @@ impl Filter {
         let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         headers.push(own("accept", "application/json, text/event-stream"));
         headers.push(own("content-type", "application/json"));
-        headers.push(own("mcp-session-id", &text(kept.get("mcp-session-id")?)?));
+        let id = match &self.sealed_id {
+            Some(id) => text(id)?,
+            None => text(kept.get("mcp-session-id")?)?,
+        };
+        headers.push(own("mcp-session-id", &id));
         // A server refuses one that it does not know, whatever the session.
         let version = kept.get("mcp-protocol-version").and_then(text);
         if let Some(version) = version.filter(|version| is_known_version(version.as_bytes())) {

@@ -8,11 +8,12 @@ use crate::host::{Direction, Host, Source};
 use crate::http::{Edit, HeaderMap, SessionHeader, status};
 use crate::message::Media;
 use crate::pods::Place;
-use crate::session::Pin;
+use crate::session::{BadId, Pin};
+use crate::store::sealed::MAX_SEALED;
 use crate::worker::Worker;
 
 impl Filter {
-    pub(super) fn response_to_opening(&self, host: &impl Host) -> ResponseHead {
+    pub(super) fn response_to_opening(&mut self, host: &mut impl Host) -> ResponseHead {
         let headers = host.response_headers();
         let (mut code, mut session) = (0, SessionHeader::None);
         let (mut content_type, mut content_encoding) = (None, None);
@@ -25,11 +26,23 @@ impl Filter {
                 _ => {}
             }
         }
-        let scope = &self.worker.config.served.scope;
-        let session = session.parse().map(|id| id.map(|id| scope.key(id)));
+        let served = &self.worker.config.served;
+        let is_success = (200..300).contains(&code);
+        let (is_sealed, mut is_to_seal) = (served.is_sealed, false);
+        let session = session.parse().map(|id| {
+            let id = id?;
+            if is_sealed && id.bytes().len() > MAX_SEALED {
+                return Err(BadId::TooLong);
+            }
+            is_to_seal = is_sealed && is_success;
+            Ok(served.scope.key(id))
+        });
         let media = Media::of(content_type, content_encoding);
+        drop(headers);
+        let sealed = if is_to_seal { self.key_to_seal(host) } else { None };
+        let session = session.map(|named| named.map(|key| sealed.unwrap_or(key)));
         let is_stream = matches!(self.exchange, Exchange::OpeningStream { .. });
-        let may_open = (session.is_some() || is_stream) && (200..300).contains(&code);
+        let may_open = (session.is_some() || is_stream) && is_success;
         ResponseHead {
             source: if code >= 500 { host.response_source() } else { Source::Pod },
             answered_by: may_open.then(|| upstream_address(host)).flatten(),
@@ -45,7 +58,7 @@ impl Filter {
         pin: &Pin,
         method: Method,
     ) -> ResponseHead {
-        let response = status_of(host);
+        let response = ResponseHead::of(self.status_with_clients_id(host));
         let is_by_address = self.worker.config.steering.is_by_address();
         let is_clients_fault = (400..500).contains(&response.status);
         let tells = is_by_address || is_clients_fault || response.status == 503;

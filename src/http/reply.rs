@@ -33,6 +33,11 @@ impl Reply {
         Self::new(400, error(-32600, &bad.to_string()))
     }
 
+    /// 403 for a request that would open a session for nobody, where each has to be somebody's.
+    pub fn no_subject() -> Self {
+        Self::new(403, error(-32600, "A session needs an authenticated client"))
+    }
+
     /// 503 because Podpin cannot keep or use a pin now. The session may well exist, so never 404.
     pub fn unavailable() -> Self {
         let body = error(-32603, "Session routing is unavailable, try again");
@@ -71,6 +76,7 @@ mod tests {
         for (reply, code) in [
             (Reply::session_not_found(), -32001),
             (Reply::unavailable(), -32603),
+            (Reply::no_subject(), -32600),
             (Reply::bad_session_id(BadId::Empty), -32600),
             (Reply::bad_session_id(BadId::TooLong), -32600),
             (Reply::bad_session_id(BadId::NotVisibleAscii), -32600),

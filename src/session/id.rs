@@ -27,6 +27,13 @@ impl<'a> SessionId<'a> {
     }
 }
 
+impl SessionId<'_> {
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0
+    }
+}
+
 impl fmt::Debug for SessionId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionId({} bytes)", self.0.len())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::SessionId;
+use super::{SessionId, User};
 
 /// Names the workload whose sessions a key belongs to, and makes those keys.
 ///
@@ -80,6 +80,18 @@ impl SessionKey {
     pub fn halves(&self) -> [u64; 2] {
         let number = u128::from_be_bytes(self.0);
         [(number >> 64) as u64, number as u64]
+    }
+
+    /// Another key, for what is known of this session and `user` alone.
+    pub(crate) fn as_seen_by(&self, user: User) -> Self {
+        let subject = match user {
+            User::Itself => return *self,
+            User::Client(None) => [0xff; 16],
+            User::Client(Some(subject)) => *subject.bytes(),
+        };
+        let mut key = self.0;
+        key.iter_mut().zip(subject).for_each(|(to, from)| *to ^= from);
+        Self(key)
     }
 
     fn first_bits_of(hash: Sha256) -> Self {

@@ -2,10 +2,13 @@
 
 mod id;
 mod key;
+mod packed;
 mod pin;
+mod subject;
 mod time;
 
 pub use id::{BadId, MAX_ID_BYTES, SessionId};
 pub use key::{Scope, SessionKey};
 pub use pin::{Lifetime, Pin};
+pub use subject::{Subject, User};
 pub use time::Timestamp;

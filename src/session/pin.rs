@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Timestamp;
+use super::{Subject, Timestamp, User};
 use crate::pods::Place;
 
 /// Binds a session to the pod that opened it. All but `used_at` stays as it is while the session
@@ -15,10 +15,22 @@ pub struct Pin {
     /// The address that answered `initialize`: tells one incarnation of a pod from the next.
     /// Unknown if the proxy did not tell.
     pub incarnation: Option<SocketAddr>,
+    /// Who opened it; `None` if it is bound to nobody.
+    pub subject: Option<Subject>,
     /// When `initialize` was answered.
     pub bound_at: Timestamp,
     /// When the session was last used, to within a tenth of the idle timeout.
     pub used_at: Timestamp,
+}
+
+impl Pin {
+    /// Whether `user` may use the session. One that is bound to nobody is whoever's has its id.
+    pub fn is_open_to(&self, user: User) -> bool {
+        match (self.subject, user) {
+            (None, _) | (_, User::Itself) => true,
+            (Some(subject), User::Client(by)) => by == Some(subject),
+        }
+    }
 }
 
 /// How long a pin holds.
@@ -57,6 +69,7 @@ mod tests {
         let pin = |bound_at, used_at| Pin {
             place: Place::Pod(Ordinal(0)),
             incarnation: None,
+            subject: None,
             bound_at: Timestamp(bound_at),
             used_at: Timestamp(used_at),
         };

@@ -108,7 +108,7 @@ mod tests {
 
     fn session(number: u8) -> (SessionKey, Pin) {
         let place = Place::Pod(Ordinal(number.into()));
-        let pin = Pin { place, incarnation: None, bound_at: NOW, used_at: NOW };
+        let pin = Pin { place, incarnation: None, subject: None, bound_at: NOW, used_at: NOW };
         (SessionKey::from_bytes([number; 16]), pin)
     }
 

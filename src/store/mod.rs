@@ -1,4 +1,5 @@
-//! Where pins are kept: in a table in shared data, alone or as the near cache of a Redis.
+//! Where pins are kept: in a table in shared data, alone or as the near cache of a Redis; or nowhere, sealed
+//! into the ids that clients have.
 //!
 //! With a Redis, a pin is written there before the client learns of its session, and read from
 //! there when the near cache does not know it. Pins do not change while a session lives, so what
@@ -7,6 +8,7 @@
 mod journal;
 mod outcome;
 mod remote;
+pub(crate) mod sealed;
 mod settings;
 mod table;
 
@@ -17,13 +19,14 @@ use log::warn;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
 use crate::pods::{Place, Places};
-use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
+use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp, User};
 use crate::telemetry::Metric;
 
 use journal::Journal;
 pub use outcome::{Binding, Lookup, Wake};
 pub use remote::dialect::Dialect;
 use remote::{Opened, Outcome, Remote, is_same};
+pub(crate) use sealed::Sealer;
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
 use table::{Put, Table, Why};
 
@@ -31,6 +34,9 @@ use table::{Put, Table, Why};
 #[derive(Debug)]
 pub struct Store {
     near: Table,
+    sealer: Option<Sealer>,
+    /// How many ended sessions are kept in mind if pins are sealed.
+    remembered: u32,
     remote: Option<Remote>,
     journal: Lock<Journal>,
     on_error: OnError,
@@ -49,34 +55,51 @@ impl Store {
         places: Places,
         host: &mut impl Host,
     ) -> Self {
-        let near = Table::new(scope, config.capacity, lifetime);
-        near.open(host);
+        let sealer = config.sealed.clone().map(|ring| Sealer::new(ring, scope));
+        let near = match &sealer {
+            // Of sessions that ended.
+            Some(_) => Table::new(&scope.apart("ended"), config.capacity, lifetime),
+            None => Table::new(scope, config.capacity, lifetime),
+        };
+        if sealer.is_none() || config.capacity > 0 {
+            near.open(host);
+        }
         let redis = config.redis.clone();
         let id = host.random().unwrap_or(host.now().0);
         Self {
             near,
+            sealer,
+            remembered: config.capacity,
             journal: Lock::new(Journal::new(scope, id)),
             on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
-            remote: redis.map(|redis| Remote::new(redis, places.clone(), lifetime)),
+            remote: redis.map(|redis| Remote::new(redis, scope, places.clone(), lifetime)),
             places,
             lifetime,
             told_of_eviction: Lock::default(),
         }
     }
 
-    /// Finds a session and notes its use. `None` if the exchange `exchange` has to wait; what came
+    /// Finds a session and notes its use by `user`, if that may use it. `None` if the exchange `exchange` has to wait; what came
     /// of it is then among the [`Wake`] of [`Store::on_call_response`].
     pub fn look(
         &self,
         host: &mut impl Host,
         exchange: ExchangeId,
         key: SessionKey,
+        user: User,
         now: Timestamp,
     ) -> Option<Lookup> {
-        let found = self.look_near(host, &key, now);
+        let found = self.look_near(host, &key, user, now);
         self.count_evicted(host);
         let Some(remote) = &self.remote else { return Some(found) };
         match found {
+            // Who may not use it waits as long as who asks for one that is not known.
+            Lookup::Live(pin) if !pin.is_open_to(user) => {
+                match remote.was_refused(&key, user, now) {
+                    true => Some(found),
+                    false => remote.look(host, exchange, key, now),
+                }
+            }
             Lookup::Live(pin) => {
                 if self.lifetime.wants_refresh(pin.used_at, now) {
                     remote.keep(host, key, Some(pin), now);
@@ -85,6 +108,13 @@ impl Store {
             }
             // Another proxy may have seen it since.
             _ => remote.look(host, exchange, key, now),
+        }
+    }
+
+    /// The session is not for this user, who was told that there is none.
+    pub(crate) fn refuse(&self, key: &SessionKey, user: User, now: Timestamp) {
+        if let Some(remote) = &self.remote {
+            remote.refuse(key, user, now);
         }
     }
 
@@ -117,7 +147,11 @@ impl Store {
     /// was steered by, if it knows; else what is known here counts. A session that has its id by
     /// now is left alone in the store.
     pub fn unbind(&self, host: &mut impl Host, key: &SessionKey, pin: Option<Pin>, now: Timestamp) {
-        let known = match self.look_near(host, key, now) {
+        if self.sealer.is_some() {
+            self.remember_end(host, *key, pin, now);
+            return;
+        }
+        let known = match self.look_near(host, key, User::Itself, now) {
             Lookup::Live(known) => Some(known),
             _ => None,
         };
@@ -132,9 +166,54 @@ impl Store {
         }
     }
 
+    /// What opens and seals ids, if pins are kept in these.
+    pub(crate) fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.as_ref()
+    }
+
+    /// What a sealed id that opens says of its session.
+    pub(crate) fn judge(
+        &self,
+        host: &impl Host,
+        key: &SessionKey,
+        pin: Pin,
+        now: Timestamp,
+    ) -> Lookup {
+        if now.since(pin.bound_at) >= self.lifetime.max_age {
+            return Lookup::Expired;
+        }
+        let has_ended = self.remembered > 0 && self.near.held(host, key, now).is_some();
+        match self.places.include(pin.place) && !has_ended {
+            true => Lookup::Live(pin),
+            false => Lookup::Unknown,
+        }
+    }
+
+    /// Whether a session of the workload can live there.
+    pub(crate) fn includes(&self, place: Place) -> bool {
+        self.places.include(place)
+    }
+
+    /// Keeps in mind that a session has ended whose id still opens.
+    fn remember_end(
+        &self,
+        host: &mut impl Host,
+        key: SessionKey,
+        pin: Option<Pin>,
+        now: Timestamp,
+    ) {
+        if let Some(pin) = pin.filter(|_| self.remembered > 0) {
+            // If it does not get in, the pod says so again.
+            let _ = self.near.bind(host, key, Pin { used_at: now, ..pin }, now);
+        }
+    }
+
     /// Notes that a session is in use although it sent no request: it holds a stream open.
     pub fn touch(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
-        let found = self.look_near(host, &key, now);
+        if self.sealer.is_some() {
+            return;
+        }
+        let found = self.look_near(host, &key, User::Itself, now);
         self.count_evicted(host);
         let Some(remote) = &self.remote else { return };
         match found {
@@ -149,7 +228,8 @@ impl Store {
     /// How many more sessions are known where, or fewer, since this was last asked. One that has expired is
     /// known until another needs its room.
     pub fn take_counts(&self) -> Vec<(Place, i32)> {
-        self.near.take_counts()
+        let counts = self.near.take_counts();
+        if self.sealer.is_some() { Vec::new() } else { counts }
     }
 
     /// How many parts there are to count.
@@ -165,7 +245,9 @@ impl Store {
         now: Timestamp,
         mut add: impl FnMut(Place, bool),
     ) {
-        self.near.count_entries(host, parts, now, &mut add);
+        if self.sealer.is_none() {
+            self.near.count_entries(host, parts, now, &mut add);
+        }
     }
 
     /// To be called now and then: does what could not be done when it was due, and if this thread `leads`,
@@ -243,7 +325,7 @@ impl Store {
 
     /// Forgets a session here, unless another has its id by now.
     fn forget(&self, host: &mut impl Host, key: &SessionKey, pin: &Pin, now: Timestamp) {
-        if let Lookup::Live(known) = self.look_near(host, key, now)
+        if let Lookup::Live(known) = self.look_near(host, key, User::Itself, now)
             && is_same(&known, pin)
         {
             self.near.unbind(host, key);
@@ -269,8 +351,14 @@ impl Store {
 
     /// What the near table knows of a session. A pin on a place outside of the workload, or of
     /// another mode of steering, is as good as none.
-    fn look_near(&self, host: &mut impl Host, key: &SessionKey, now: Timestamp) -> Lookup {
-        match self.near.look(host, key, now) {
+    fn look_near(
+        &self,
+        host: &mut impl Host,
+        key: &SessionKey,
+        user: User,
+        now: Timestamp,
+    ) -> Lookup {
+        match self.near.look_for(host, key, user, now) {
             Lookup::Live(pin) if !self.places.include(pin.place) => Lookup::Unknown,
             found => found,
         }
@@ -289,7 +377,7 @@ impl Store {
         now: Timestamp,
     ) -> Binding {
         let mut put = self.near.bind(host, key, pin, now);
-        if put == Put::Taken && self.look_near(host, &key, now) == Lookup::Unknown {
+        if put == Put::Taken && self.look_near(host, &key, User::Itself, now) == Lookup::Unknown {
             // By a pin that is of no use here.
             self.near.unbind(host, &key);
             put = self.near.bind(host, key, pin, now);

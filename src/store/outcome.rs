@@ -1,6 +1,6 @@
 //! What comes of asking a store.
 
-use crate::session::Pin;
+use crate::session::{Pin, User};
 
 /// What a store knows of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,8 +11,20 @@ pub enum Lookup {
     Expired,
     /// It was never here, or gave way to another.
     Unknown,
+    /// It lives, but for another than who asks.
+    Strangers,
     /// The store cannot say.
     Failed,
+}
+
+impl Lookup {
+    /// What `user` is to know of it.
+    pub(crate) fn for_user(self, user: User) -> Self {
+        match self {
+            Self::Live(pin) if !pin.is_open_to(user) => Self::Strangers,
+            found => found,
+        }
+    }
 }
 
 /// How an attempt to bind a session ended.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::remote::dialect::Dialect;
 use crate::host::Secret;
+use crate::keyring::Keyring;
 
 /// The fewest sessions that a table may be made for.
 pub const MIN_CAPACITY: u32 = 8;
@@ -14,8 +15,11 @@ pub const MAX_CAPACITY: u32 = 4 * 1024 * 1024;
 /// Where pins are kept.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// How many sessions fit into the table in shared data.
+    /// How many sessions fit into the table in shared data. If pins are sealed, how many that ended are kept in
+    /// mind there.
     pub capacity: u32,
+    /// The keys by which pins are sealed into the ids of their sessions, if they are.
+    pub sealed: Option<Keyring>,
     /// The Redis whose near cache that table is, if there is one.
     pub redis: Option<RedisConfig>,
 }
@@ -37,6 +41,8 @@ pub struct RedisConfig {
     pub authorization: Option<Secret>,
     /// What happens to a new session that cannot be written down.
     pub on_error: OnError,
+    /// The keys by which records are signed, if they are.
+    pub keyring: Option<Keyring>,
 }
 
 /// What happens to a new session that cannot be written down.

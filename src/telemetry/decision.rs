@@ -47,11 +47,15 @@ pub enum Decision {
     /// Another endpoint answered than the one where the session lives. Passed, but an error that may
     /// come of that is answered 404.
     Strayed,
+    /// Answered 404: its session belongs to another subject.
+    Stranger,
+    /// Answered 403: it would open a session for nobody.
+    NoSubject,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -73,6 +77,8 @@ impl Decision {
         Self::Lost,
         Self::Unreachable,
         Self::Strayed,
+        Self::Stranger,
+        Self::NoSubject,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -105,6 +111,8 @@ impl Decision {
             Self::Lost => "lost",
             Self::Unreachable => "unreachable",
             Self::Strayed => "strayed",
+            Self::Stranger => "stranger",
+            Self::NoSubject => "no_subject",
         }
     }
 }

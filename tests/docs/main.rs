@@ -74,7 +74,8 @@ fn the_filter_of_the_readme_loads() {
     assert_eq!(snippets.len(), 1);
     let filter: Value = serde_yaml_ng::from_str(snippets[0]).expect("YAML");
     let plugin = &filter["typed_config"]["config"]["configuration"]["value"];
-    Config::parse(plugin.as_str().expect("JSON").as_bytes()).expect("a right configuration");
+    Config::parse(plugin.as_str().expect("JSON").as_bytes(), &kit::no_variable)
+        .expect("a right configuration");
 
     let mut example = Bootstrap::example("envoy.yaml").unwrap();
     let place = example.filters().iter_mut().find(|filter| filter["name"] == "podpin");
@@ -285,7 +286,8 @@ fn write_defaults(config: &mut Value, keys: &[&str], defaults: &[&str]) {
 /// Asserts that two configurations mean the same.
 fn same(one: &Value, other: &Value) {
     let [one, other] = [one, other].map(|config| {
-        let mut config = Config::parse(config.to_string().as_bytes()).expect("all keys are known");
+        let mut config = Config::parse(config.to_string().as_bytes(), &kit::no_variable)
+            .expect("all keys are known");
         config.without_effect.clear();
         format!("{config:?}")
     });
@@ -300,7 +302,9 @@ fn known_keys(config: &Value) -> BTreeSet<String> {
         let mut config = config.clone();
         let place = if section.is_empty() { &mut config } else { &mut config[section] };
         place["unknown"] = Value::Null;
-        let mistakes = Config::parse(config.to_string().as_bytes()).unwrap_err().to_string();
+        let mistakes = Config::parse(config.to_string().as_bytes(), &kit::no_variable)
+            .unwrap_err()
+            .to_string();
         let list = mistakes.split("known here are ").nth(1).expect("a list of keys");
         for key in list.split(';').next().unwrap().split(", ") {
             if section.is_empty() {

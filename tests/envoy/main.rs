@@ -39,6 +39,10 @@ mod scenarios {
         kit::each_scenario_of_original_dst!(kit::setup::RealEnvoy::start);
     }
 
+    mod sealed {
+        kit::each_sealed_scenario!(kit::setup::RealEnvoy::sealed);
+    }
+
     mod webdis {
         fn driver(scene: kit::driver::Scene) -> kit::setup::RealEnvoy {
             kit::setup::RealEnvoy::with_redis(scene, kit::mini_redis::Front::Webdis)

@@ -20,6 +20,7 @@ pub mod pods;
 pub mod prometheus;
 pub mod redis;
 pub mod scenarios;
+pub mod sealed;
 pub mod setup;
 pub mod sse;
 pub mod tls;
@@ -56,3 +57,8 @@ pub fn counter(name: &str) -> String {
 
 /// The domain below which its pods have their names.
 pub const DOMAIN: &str = "mcp-myserver-headless.default.svc.cluster.local";
+
+/// An environment without variables.
+pub fn no_variable(_: &str) -> podpin::config::Variable {
+    podpin::config::Variable::Missing
+}

@@ -26,6 +26,7 @@ use crate::driver::{Driver, Scene, VirtualTime};
 use crate::mini_redis::{Front, MiniRedis};
 use crate::mode::Mode;
 use crate::pods::{App, SeenSoFar, noted};
+use crate::sealed::sealed;
 use crate::{DOMAIN, STATEFUL_SET, counter, note};
 
 pub use records::{ProxyRecord, Step, StreamRecord};
@@ -102,19 +103,25 @@ pub struct Model<E> {
 
 impl<E: Engine> Model<E> {
     pub fn new(scene: Scene) -> Self {
-        Self::start(scene, None)
+        Self::start(scene, None, |_| {})
+    }
+
+    /// The same with pins that are sealed into ids.
+    pub fn sealed(scene: Scene) -> Self {
+        Self::start(scene, None, sealed)
     }
 
     /// The same with pins in a Redis.
     pub fn with_redis(scene: Scene, front: Front) -> Self {
-        Self::start(scene, Some(MiniRedis::new(front)))
+        Self::start(scene, Some(MiniRedis::new(front)), |_| {})
     }
 
-    fn start(scene: Scene, redis: Option<MiniRedis>) -> Self {
+    fn start(scene: Scene, redis: Option<MiniRedis>, change: fn(&mut Value)) -> Self {
         let mut plugin = plugin_of(scene.mode);
         if let Some(redis) = &redis {
             plugin["store"] = redis.store();
         }
+        change(&mut plugin);
         (scene.configure)(&mut plugin);
         let pod = |ordinal| {
             let seen = SeenSoFar::default();

@@ -4,14 +4,18 @@
 //! makes a test of each, for one driver.
 
 mod faults;
+mod identity;
 mod lost;
+mod sealed;
 mod sessions;
 mod sse;
 mod timed;
 mod untouched;
 
 pub use faults::*;
+pub use identity::*;
 pub use lost::*;
+pub use sealed::*;
 pub use sessions::*;
 pub use sse::*;
 pub use timed::*;
@@ -77,10 +81,10 @@ macro_rules! each_scenario_of_original_dst {
     };
 }
 
-/// The scenarios that every mode of steering must pass.
+/// The scenarios that every mode of steering must pass, with every store.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! common_scenarios {
+macro_rules! scenarios_of_any_store {
     ($driver:path, $mode:ident) => {
         $crate::scenario_tests! { $driver, $mode;
             a_session_stays_on_the_pod_that_opened_it,
@@ -98,25 +102,67 @@ macro_rules! common_scenarios {
             a_request_that_cannot_open_a_session_arrives_as_it_was_sent,
             a_server_without_sessions_is_left_alone,
             a_failure_with_a_fresh_id_binds_nothing,
+            another_method_with_a_fresh_id_binds_nothing,
+            a_lost_session_is_answered_404_whatever_its_pod_says,
+            a_loss_is_told_by_a_stream_and_by_an_end_as_well,
+            an_error_that_is_no_loss_passes_as_it_is,
+            a_pod_that_does_not_answer_is_taken_at_its_word,
+            a_session_whose_pod_is_gone_is_answered_404_and_others_go_on,
+            a_session_is_served_to_who_opened_it_alone,
+            a_session_of_nobody_is_served_to_anybody,
+            nobody_opens_a_session_where_a_subject_is_required,
+            an_era_without_sessions_does_not_use_those_of_subjects,
+        }
+    };
+}
+
+/// The scenarios that every mode of steering must pass, with a store that keeps pins.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! common_scenarios {
+    ($driver:path, $mode:ident) => {
+        $crate::scenarios_of_any_store!($driver, $mode);
+        $crate::scenario_tests! { $driver, $mode;
             an_error_in_a_success_undoes_the_binding,
             an_answer_in_json_binds_as_well,
-            another_method_with_a_fresh_id_binds_nothing,
             a_refused_delete_keeps_the_session,
             a_404_to_a_get_is_passed_and_keeps_the_session,
             a_bad_id_of_a_pod_binds_nothing,
             an_id_in_use_on_another_pod_is_not_handed_out,
             a_replaced_response_keeps_the_pods_other_headers,
             a_replaced_response_without_a_body_keeps_the_pods_other_headers,
-            a_lost_session_is_answered_404_whatever_its_pod_says,
-            a_loss_is_told_by_a_stream_and_by_an_end_as_well,
-            an_error_that_is_no_loss_passes_as_it_is,
-            a_pod_that_does_not_answer_is_taken_at_its_word,
-            a_session_whose_pod_is_gone_is_answered_404_and_others_go_on,
             messages_reach_the_pod_of_their_stream,
             a_session_of_sse_ends_with_its_stream,
             a_message_of_an_unknown_session_is_answered_404_at_once,
         }
     };
+}
+
+/// Makes a test of every scenario in each mode of steering with pins that are sealed into ids, on the driver that
+/// `$driver` makes of a [`Scene`].
+#[macro_export]
+macro_rules! each_sealed_scenario {
+    ($driver:path) => {
+        $crate::sealed_scenarios!($driver;
+            authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
+            override_host: OverrideHost, original_dst: OriginalDst);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! sealed_scenarios {
+    ($driver:path; $($module:ident: $mode:ident),*) => { $(
+        mod $module {
+            use super::*;
+            $crate::scenarios_of_any_store!($driver, $mode);
+            $crate::scenario_tests! { $driver, $mode;
+                a_client_has_its_own_id_wherever_the_pod_names_the_session,
+                an_id_that_is_too_long_to_be_sealed_is_passed,
+                an_id_of_another_workload_is_unknown,
+            }
+        }
+    )* };
 }
 
 /// The scenarios in which time passes, in each mode.
@@ -149,6 +195,12 @@ macro_rules! each_model_scenario {
             $crate::each_timed_scenario!(Model::<$engine>::new;
                 authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
                 override_host: OverrideHost, original_dst: OriginalDst);
+        }
+
+        mod sealed {
+            use super::*;
+            use $crate::model::Model;
+            $crate::each_sealed_scenario!(Model::<$engine>::sealed);
         }
 
         mod webdis {

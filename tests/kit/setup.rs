@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::STATEFUL_SET;
@@ -18,6 +18,7 @@ use crate::mini_redis::Front;
 use crate::mode::Mode;
 use crate::pods::{App, Pods, Seen};
 use crate::redis::{Redis, Upstash, Webdis};
+use crate::sealed::sealed;
 use crate::tls::Tls;
 use crate::wait::{until, within};
 
@@ -191,8 +192,18 @@ pub struct RealEnvoy {
 impl RealEnvoy {
     /// Runs the example that steers as the scene wants.
     pub fn start(scene: Scene) -> Self {
+        Self::start_with(scene, |_| {})
+    }
+
+    /// The same with pins that are sealed into ids.
+    pub fn sealed(scene: Scene) -> Self {
+        Self::start_with(scene, sealed)
+    }
+
+    fn start_with(scene: Scene, store: fn(&mut Value)) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let change = |example: Bootstrap| example.plugin(patient).plugin(scene.configure);
+        let change =
+            |example: Bootstrap| example.plugin(patient).plugin(store).plugin(scene.configure);
         let setup = runtime.block_on(Setup::start(scene.mode.example(), scene.pods, change));
         let Setup { envoy, dns, pods } = setup.expect("the set-up starts");
         Self::with(scene.mode, envoy, pods, runtime, dns)

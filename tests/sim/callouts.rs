@@ -124,7 +124,7 @@ fn an_id_that_is_taken_is_compared_with_its_owner() {
             "another pod" => pin_on(&sim, 1),
             "nobody any more" => response(r#"{"GET":null}"#),
             "something that is no pin" => response(r#"{"GET":"x"}"#),
-            "a newer release" => value(&json!({"v": 3, "cluster": "a"})),
+            "a newer release" => value(&json!({"v": 5, "cluster": "a"})),
             _ => fault(),
         };
         sim.respond_to_call(call, found);
@@ -170,7 +170,7 @@ fn a_record_of_a_newer_version_is_a_failure_and_stays_as_it_is() {
     for number in 0..5 {
         let (stream, _) = ask(&mut sim, &number.to_string());
         let (call, _) = one_call(&mut sim);
-        sim.respond_to_call(call, value(&json!({"v": 3, "cluster": "a"})));
+        sim.respond_to_call(call, value(&json!({"v": 5, "cluster": "a"})));
         let step = sim.step(stream);
         assert_eq!(status(&step), 503);
         let Step::Reply(_, headers, _) = step else { panic!("{step:?}") };

@@ -49,7 +49,8 @@ impl Sim {
 
     /// The VM dies with all that it has in memory, and another takes its place.
     pub(crate) fn dies(&mut self, plugin: &Value) {
-        let config = Config::parse(plugin.to_string().as_bytes()).expect("a right configuration");
+        let config = Config::parse(plugin.to_string().as_bytes(), &kit::no_variable)
+            .expect("a right configuration");
         let mut host = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
         self.worker = Worker::start(config, &mut host);
         self.streams.clear();
@@ -95,7 +96,8 @@ impl Engine for Sim {
     fn start(plugin: &Value) -> Self {
         let mut host = SimHost::default();
         host.proxy.borrow_mut().milliseconds = 1_750_000_000_000;
-        let config = Config::parse(plugin.to_string().as_bytes()).expect("a right configuration");
+        let config = Config::parse(plugin.to_string().as_bytes(), &kit::no_variable)
+            .expect("a right configuration");
         let worker = Worker::start(config, &mut host);
         Self { worker, proxy: host.proxy, streams: HashMap::new(), next: 0 }
     }
@@ -255,6 +257,10 @@ impl Host for SimHost {
             (None, Some(_)) => Source::Pod,
             (None, None) => Source::Proxy(Cause::Other),
         }
+    }
+
+    fn property(&self, _: &[String]) -> Option<Vec<u8>> {
+        None
     }
 
     fn upstream_address(&self) -> Option<Vec<u8>> {

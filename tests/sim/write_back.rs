@@ -140,7 +140,7 @@ fn only_the_session_that_ended_is_ended_in_the_store() {
     let others = [
         value(&pin_of(1, now)),
         value(&pin_of(2, now + 1)),
-        value(&json!({"v": 3, "cluster": "a"})),
+        value(&json!({"v": 5, "cluster": "a"})),
         value(&end_at(now)),
         response(r#"{"GET":"no pin"}"#),
     ];

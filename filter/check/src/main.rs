@@ -4,7 +4,8 @@ use std::io::Read;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use podpin::config::Config;
+use podpin::config::{Config, Variable};
+use podpin::host::Secret;
 
 const USAGE: &str = "\
 podpin-check FILE
@@ -37,12 +38,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is in the environment here is checked; what Envoy alone has is not.
+fn variable(name: &str) -> Variable {
+    env::var(name).map_or(Variable::Elsewhere, |text| Variable::Is(Secret(text)))
+}
+
 fn check(bytes: &[u8]) -> ExitCode {
-    match Config::parse(bytes) {
+    match Config::parse(bytes, &variable) {
         Ok(config) => {
             println!("serves {} by {}", config.served.scope.label(), config.steering);
             for key in &config.without_effect {
                 println!("{key} has no effect here");
+            }
+            for key in &config.plain_secrets {
+                println!("{key} has a secret, which whoever sees the configuration sees");
             }
             ExitCode::SUCCESS
         }

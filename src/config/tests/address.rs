@@ -65,8 +65,8 @@ fn what_does_not_go_with_steering_by_address_is_a_mistake() {
                 "steer": "original_dst", "scope": "a", "workload": within,
                 "store": {"kind": "redis", "cluster": "webdis"},
             }),
-            "store.kind: redis does not go with steer original_dst: whoever can write to the Redis \
-             could send requests to any address of workload.addresses",
+            "store.kind: redis does not go with steer original_dst unless store.keys sign its records: \
+             whoever can write to the Redis could send requests to any address of workload.addresses",
         ),
         (
             json!({"steer": {"authority": {}}, "scope": "a"}),

@@ -23,7 +23,7 @@ fn after(seconds: u64) -> Timestamp {
 
 fn pin(bound_at: Timestamp, incarnation: Option<&str>) -> Pin {
     let incarnation = incarnation.map(|address| address.parse().unwrap());
-    Pin { place: pod(1), incarnation, bound_at, used_at: bound_at }
+    Pin { place: pod(1), incarnation, subject: None, bound_at, used_at: bound_at }
 }
 
 #[test]

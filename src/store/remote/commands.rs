@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::record::Record;
+use super::record::{Record, Unread};
+use super::signed::Signer;
 use crate::pods::Places;
 use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
 
@@ -12,6 +13,8 @@ pub(super) struct Commands {
     pub(super) key_prefix: String,
     pub(super) places: Places,
     pub(super) lifetime: Lifetime,
+    /// Signs records, if anything does.
+    pub(super) signer: Option<Signer>,
 }
 
 /// On what a record may be written.
@@ -84,6 +87,14 @@ impl Commands {
         self.lifetime.max_age.saturating_sub(age) < self.lifetime.idle_timeout
     }
 
+    /// What a stored value says of a session.
+    pub(super) fn record(&self, key: &SessionKey, text: &str) -> Result<Record, Unread> {
+        match &self.signer {
+            Some(signer) => Record::decode(&signer.verified(key, text)?, &self.places),
+            None => Record::decode(text, &self.places),
+        }
+    }
+
     fn read_and_keep(&self, key: &SessionKey, time_to_live: Duration) -> Vec<String> {
         vec!["GETEX".into(), self.name(key), "EX".into(), seconds(time_to_live)]
     }
@@ -100,6 +111,10 @@ impl Commands {
             Over::Another => "XX",
         };
         let (value, time_to_live) = (record.encode(&self.places), seconds(time_to_live));
+        let value = match &self.signer {
+            Some(signer) => signer.sign(key, &value),
+            None => value,
+        };
         vec!["SET".into(), self.name(key), value, "EX".into(), time_to_live, over.into()]
     }
 

@@ -8,7 +8,7 @@ use super::dialect::{Fault, Reply};
 use super::write_back::Write;
 use super::{Found, Outcome, Purpose, Remote};
 use crate::host::{ExchangeId, Host};
-use crate::session::{SessionKey, Timestamp};
+use crate::session::{SessionKey, Timestamp, User};
 use crate::store::Lookup;
 use crate::telemetry::Metric;
 
@@ -96,6 +96,21 @@ impl Remote {
         host.count(Metric::StoreAsked);
         self.state.lock().looks.asked(exchange, key);
         None
+    }
+
+    /// Whether the session was not for this user a moment ago.
+    pub(in crate::store) fn was_refused(
+        &self,
+        key: &SessionKey,
+        user: User,
+        now: Timestamp,
+    ) -> bool {
+        self.state.lock().looks.absent.contains(&key.as_seen_by(user), now)
+    }
+
+    /// The session is not for this user: that is answered for a second as if there were none.
+    pub(in crate::store) fn refuse(&self, key: &SessionKey, user: User, now: Timestamp) {
+        self.state.lock().looks.absent.add(key.as_seen_by(user), now);
     }
 
     /// A look-up was answered.

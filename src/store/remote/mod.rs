@@ -22,6 +22,7 @@ pub(super) mod dialect;
 mod front;
 mod looks;
 mod record;
+mod signed;
 mod write_back;
 mod writes;
 
@@ -32,7 +33,7 @@ use super::settings::RedisConfig;
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
 use crate::pods::Places;
-use crate::session::{Lifetime, Pin, SessionKey, Timestamp};
+use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
 
 pub(super) use binds::Opened;
 use binds::{Binds, Stage};
@@ -41,6 +42,7 @@ use dialect::{Fault, Reply};
 use front::Front;
 use looks::Looks;
 use record::{Record, Unread};
+use signed::Signer;
 use write_back::{Write, WriteBack};
 pub(super) use writes::is_same;
 
@@ -103,11 +105,17 @@ pub(super) enum Outcome {
 // === impl Remote ===
 
 impl Remote {
-    pub(super) fn new(redis: RedisConfig, places: Places, lifetime: Lifetime) -> Self {
+    pub(super) fn new(
+        redis: RedisConfig,
+        scope: &Scope,
+        places: Places,
+        lifetime: Lifetime,
+    ) -> Self {
         let key_prefix = redis.key_prefix.clone();
+        let signer = redis.keyring.clone().map(|ring| Signer { ring, scope: scope.own_key() });
         Self {
             front: Front::new(redis),
-            commands: Commands { key_prefix, places, lifetime },
+            commands: Commands { key_prefix, places, lifetime, signer },
             state: Lock::default(),
         }
     }
@@ -165,13 +173,13 @@ impl Remote {
             Ok(Reply::Nil) => return Found::Nothing,
             Ok(Reply::Number(_)) | Err(_) => return Found::Failed,
         };
-        match Record::decode(&text, &self.commands.places) {
+        match self.commands.record(key, &text) {
             Ok(Record::Pin(pin)) => Found::Pin(pin),
             Ok(Record::Ended(at)) => Found::Ended(at),
             Err(Unread::OtherMode) => Found::OtherMode,
             Err(unread) => {
                 let fault = format!("the stored value of session {key} {unread}");
-                if unread == Unread::Newer {
+                if matches!(unread, Unread::Newer | Unread::Signed) {
                     self.front.fault(host, &fault, now);
                     return Found::Newer;
                 }

@@ -4,11 +4,12 @@
 //! {"v":1,"host":"myserver-1.mcp-myserver-headless.default.svc.cluster.local",
 //!  "address":"10.244.0.12:8080","bound_at":1750000000000,"used_at":1750000000000}
 //! {"v":2,"endpoint":"10.244.0.12:8080","address":null,"bound_at":…,"used_at":…}
+//! {"v":3,"subject":"b1946ac92492d2347c6235b4d2611184","host":…,"address":…,"bound_at":…,"used_at":…}
 //! {"v":1,"ended":1750000000000}
 //! ```
 //!
-//! The first is a pin on a pod, by the pod's DNS name; the second one on an endpoint; the third
-//! says that a session has ended. `address` is where `initialize` was answered, null if unknown.
+//! The first is a pin on a pod, by the pod's DNS name; the second one on an endpoint; the third one of
+//! a session that is bound to who opened it, on either; the fourth says that a session has ended. `address` is where `initialize` was answered, null if unknown.
 //! Times are milliseconds since the Unix epoch.
 //!
 //! `v` is the lowest version of this format whose readers understand the record, so proxies of two
@@ -19,11 +20,12 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::signed::SIGNED;
 use crate::pods::{Ordinal, Place, Places};
-use crate::session::{Pin, Timestamp};
+use crate::session::{Pin, Subject, Timestamp};
 
 /// The newest version that is understood here.
-const NEWEST: u64 = 2;
+const NEWEST: u64 = 3;
 
 /// What is written down of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +41,7 @@ pub(super) enum Record {
 impl Record {
     /// Writes it. The place of a pin is one of `places`.
     pub(super) fn encode(&self, places: &Places) -> String {
-        let Pin { place, incarnation, bound_at, used_at } = match self {
+        let Pin { place, incarnation, subject, bound_at, used_at } = match self {
             Self::Ended(at) => return format!(r#"{{"v":1,"ended":{}}}"#, at.0),
             Self::Pin(pin) => pin,
         };
@@ -47,14 +49,19 @@ impl Record {
             Place::Pod(pod) => (1, "host", host(places, *pod)),
             Place::Endpoint(endpoint) => (2, "endpoint", endpoint.to_string()),
         };
-        json!({
+        let mut record = json!({
             "v": version,
             kind: place,
             "address": incarnation.map(|address| address.to_string()),
             "bound_at": bound_at.0,
             "used_at": used_at.0,
-        })
-        .to_string()
+        });
+        if let (Some(subject), Some(fields)) = (subject, record.as_object_mut()) {
+            // Who does not know of it must not serve the session.
+            fields.insert("v".to_owned(), 3.into());
+            fields.insert("subject".to_owned(), hex(subject).into());
+        }
+        record.to_string()
     }
 
     /// Reads one. What others may have written is not trusted: it must name one of `places`.
@@ -66,16 +73,17 @@ impl Record {
             1 if value.get("host").is_none() => {
                 return Ok(Self::Ended(Timestamp(number("ended")?)));
             }
-            1 => {
-                let host = text("host")?;
-                let Places::Pods(set) = places else { return Err(Unread::OtherMode) };
-                Place::Pod(set.pod_of(host).ok_or(Unread::Outside)?)
-            }
-            2 => {
+            2 | 3 if value.get("endpoint").is_some() => {
                 let endpoint = text("endpoint")?.parse().map_err(|_| Unread::Broken)?;
                 let Places::Endpoints(_) = places else { return Err(Unread::OtherMode) };
                 Place::Endpoint(endpoint)
             }
+            1 | 3 => {
+                let host = text("host")?;
+                let Places::Pods(set) = places else { return Err(Unread::OtherMode) };
+                Place::Pod(set.pod_of(host).ok_or(Unread::Outside)?)
+            }
+            SIGNED => return Err(Unread::Signed),
             version if version > NEWEST => return Err(Unread::Newer),
             _ => return Err(Unread::Broken),
         };
@@ -86,9 +94,23 @@ impl Record {
             None | Some(Value::Null) => None,
             Some(_) => Some(text("address")?.parse().map_err(|_| Unread::Broken)?),
         };
+        let subject = match number("v")? {
+            3 => Some(subject_of(text("subject")?).ok_or(Unread::Broken)?),
+            _ => None,
+        };
         let (bound_at, used_at) = (Timestamp(number("bound_at")?), Timestamp(number("used_at")?));
-        Ok(Self::Pin(Pin { place, incarnation, bound_at, used_at }))
+        Ok(Self::Pin(Pin { place, incarnation, subject, bound_at, used_at }))
     }
+}
+
+fn hex(subject: &Subject) -> String {
+    format!("{:032x}", u128::from_be_bytes(*subject.bytes()))
+}
+
+fn subject_of(hex: &str) -> Option<Subject> {
+    let is_hex = hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(hex, 16).ok().filter(|_| is_hex)?;
+    Some(Subject::from_bytes(number.to_be_bytes()))
 }
 
 /// How a pod is written. Without names for pods there is no pin on one.
@@ -108,6 +130,10 @@ pub(super) enum Unread {
     Outside,
     /// It is of a mode of steering that is not the one configured here.
     OtherMode,
+    /// It was not signed by the workload's own keys.
+    Unsigned,
+    /// It is signed, and there are no keys here to check that with, so it may well be a live session.
+    Signed,
     /// It is of a version that only newer releases know, so it may well be a live session.
     Newer,
 }
@@ -118,6 +144,8 @@ impl fmt::Display for Unread {
             Self::Broken => "is not a pin",
             Self::Outside => "names a place outside of the workload",
             Self::OtherMode => "is of another mode of steering",
+            Self::Unsigned => "is not signed with one of store.keys",
+            Self::Signed => "is signed, but store.keys is not configured",
             Self::Newer => "is of a version that is not known here",
         })
     }
@@ -153,7 +181,7 @@ mod tests {
 
     fn pin(place: Place) -> Pin {
         let (bound_at, used_at) = (Timestamp(5), Timestamp(7));
-        Pin { place, incarnation: "10.0.0.1:8080".parse().ok(), bound_at, used_at }
+        Pin { place, incarnation: "10.0.0.1:8080".parse().ok(), subject: None, bound_at, used_at }
     }
 
     fn pod_record() -> Value {
@@ -191,7 +219,7 @@ mod tests {
     #[test]
     fn nothing_but_a_record_of_this_workload_is_trusted() {
         for (key, value, wanted) in [
-            ("v", json!(3), Unread::Newer),
+            ("v", json!(5), Unread::Newer),
             ("v", json!(u64::MAX), Unread::Newer),
             ("v", json!(0), Unread::Broken),
             ("v", json!(2), Unread::Broken),
@@ -248,11 +276,13 @@ mod tests {
             address in prop::option::of((any::<IpAddr>(), any::<u16>())),
             bound_at: u64,
             used_at: u64,
+            subject in prop::option::of(any::<[u8; 16]>()),
         ) {
             let endpoint = endpoint.map(|endpoint| Place::Endpoint(SocketAddr::from(endpoint)));
             let pin = Pin {
                 place: endpoint.unwrap_or(Place::Pod(Ordinal(ordinal))),
                 incarnation: address.map(SocketAddr::from),
+                subject: subject.map(Subject::from_bytes),
                 bound_at: Timestamp(bound_at),
                 used_at: Timestamp(used_at),
             };

@@ -135,8 +135,13 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
     const KEEP: Write = Write::Keep(None, NOW);
 
-    const PIN: Pin =
-        Pin { place: Place::Pod(Ordinal(1)), incarnation: None, bound_at: NOW, used_at: NOW };
+    const PIN: Pin = Pin {
+        place: Place::Pod(Ordinal(1)),
+        incarnation: None,
+        subject: None,
+        bound_at: NOW,
+        used_at: NOW,
+    };
     const END: Write = Write::End { pin: PIN, again: false };
 
     fn key(number: u64) -> SessionKey {

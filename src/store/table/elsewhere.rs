@@ -125,7 +125,8 @@ impl Table {
         }
     }
 
-    /// Shows a session that was just opened to the older module, if there is or was one.
+    /// Shows a session that was just opened to the older module, if there is or was one, and if that may serve
+    /// it: it knows of no subjects.
     pub(super) fn mirror(
         &self,
         data: &mut dyn SharedData,
@@ -133,7 +134,7 @@ impl Table {
         pin: Pin,
         now: Timestamp,
     ) {
-        let Place::Pod(_) = pin.place else { return };
+        let (Place::Pod(_), None) = (pin.place, pin.subject) else { return };
         if let Some(newest) = self.names.layouts(data, Format::One).first() {
             // It is bound, whether or not the older module learns of it.
             self.insert(data, *newest, (key, pin), now, Manner::Mirrored);

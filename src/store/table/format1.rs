@@ -18,9 +18,11 @@ pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(SIZE)
 }
 
-/// Adds an entry, unless its place is one that this format does not have.
+/// Adds an entry, unless it is one that this format cannot say: of a place that is no pod, or of a session
+/// that is bound to somebody, which whoever reads this format would serve to anybody.
 pub(super) fn encode(entry: &Entry, bytes: &mut Vec<u8>) {
-    let Pin { place: Place::Pod(Ordinal(ordinal)), incarnation, bound_at, used_at } = entry.pin
+    let Pin { place: Place::Pod(Ordinal(ordinal)), incarnation, subject: None, bound_at, used_at } =
+        entry.pin
     else {
         return;
     };
@@ -57,6 +59,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Entry> {
     let pin = Pin {
         place: Place::Pod(Ordinal(u32::from_be_bytes(*ordinal))),
         incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
+        subject: None,
         bound_at: Timestamp(u64::from_be_bytes(*bound_at)),
         used_at: Timestamp(u64::from_be_bytes(*used_at)),
     };

@@ -41,7 +41,7 @@ use super::outcome::Lookup;
 use crate::host::SharedData;
 use crate::lock::Lock;
 use crate::pods::Place;
-use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp};
+use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp, User};
 
 use bucket::{Bucket, ENTRIES, Found};
 use change::{Change, Read, change};
@@ -177,7 +177,24 @@ impl Table {
         key: &SessionKey,
         now: Timestamp,
     ) -> Lookup {
+        self.look_for(data, key, User::Itself, now)
+    }
+
+    /// The same, but notes the use only if `user` may use it. That is for the caller to check.
+    pub(super) fn look_for(
+        &self,
+        data: &mut dyn SharedData,
+        key: &SessionKey,
+        user: User,
+        now: Timestamp,
+    ) -> Lookup {
         match self.locate(data, self.layout, key) {
+            Located::Here(spot)
+                if self.lifetime.covers(&spot.entry.pin, now)
+                    && !spot.entry.pin.is_open_to(user) =>
+            {
+                Lookup::Live(spot.entry.pin)
+            }
             Located::Here(spot) if self.lifetime.covers(&spot.entry.pin, now) => {
                 let Spot { position, entry: Entry { pin, noted, .. }, .. } = spot;
                 let is_stale = self.lifetime.wants_refresh(pin.used_at, now);
@@ -219,6 +236,7 @@ impl Table {
     ) -> Put {
         match self.look(data, &key, now) {
             Lookup::Live(other) if other.place != pin.place => return Put::Taken,
+            Lookup::Strangers => return Put::Taken,
             // The same pod gave the same id out again; whatever it stood for is over.
             Lookup::Live(_) => self.forget(data, &key, Why::Replaced),
             Lookup::Failed => return Put::Failed,

@@ -320,6 +320,8 @@ unsafe extern "C" fn proxy_get_property(
         }
         "response\0code_details" if record.address.is_some() => Some("via_upstream".to_owned()),
         "response\0code_details" => Some("route_not_found".to_owned()),
+        // Nobody has said who the client is.
+        path if path.starts_with("metadata\0") || path.starts_with("connection\0") => None,
         path if path.starts_with("podpin.") => {
             record.filter_state.get(&format!("wasm.{path}")).cloned()
         }

@@ -301,7 +301,7 @@ async fn values_that_are_no_pins_of_the_workload_are_misses() {
         (r#"{"v":2,"pod":"myserver-0"}"#, 404),
         ("myserver-0", 404),
         ("", 404),
-        (r#"{"v":3,"pod":"myserver-0"}"#, 503),
+        (r#"{"v":5,"pod":"myserver-0"}"#, 503),
     ] {
         let id = open(&opener).await;
         setup.redis.command(&["SET", &key_of(&id), value, "KEEPTTL"]).await.unwrap();

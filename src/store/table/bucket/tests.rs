@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::pods::Ordinal;
 use crate::pods::Place;
+use crate::session::Subject;
 
 fn address() -> impl Strategy<Value = SocketAddr> {
     (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
@@ -18,19 +19,22 @@ prop_compose! {
         incarnation in prop::option::of(address()),
         bound_at: u64,
         used_at: u64,
+        subject in prop::option::of(any::<[u8; 16]>()),
         noted: bool,
     ) -> Entry {
         let place = endpoint.map_or(Place::Pod(Ordinal(ordinal)), Place::Endpoint);
         let (bound_at, used_at) = (Timestamp(bound_at), Timestamp(used_at));
-        let pin = Pin { place, incarnation, bound_at, used_at };
+        let subject = subject.map(Subject::from_bytes);
+        let pin = Pin { place, incarnation, subject, bound_at, used_at };
         Entry { key: SessionKey::from_bytes(key), pin, noted }
     }
 }
 
-/// What is left of a bucket in a format: format 1 has no endpoints and no notes.
+/// What is left of a bucket in a format: format 1 has no endpoints, no subjects and no notes.
 fn as_in(format: Format, mut bucket: Bucket) -> Bucket {
     if format == Format::One {
-        bucket.entries.retain(|entry| matches!(entry.pin.place, Place::Pod(_)));
+        let pins = |entry: &Entry| (entry.pin.place, entry.pin.subject);
+        bucket.entries.retain(|entry| matches!(pins(entry), (Place::Pod(_), None)));
         bucket.entries.iter_mut().for_each(|entry| entry.noted = false);
     }
     bucket
@@ -107,6 +111,7 @@ fn a_pin_to_a_pod_takes_43_bytes() {
     let pin = Pin {
         place: Place::Pod(Ordinal(2)),
         incarnation: Some("10.244.0.12:8080".parse().unwrap()),
+        subject: None,
         bound_at: Timestamp(1),
         used_at: Timestamp(2),
     };

@@ -31,6 +31,7 @@ fn left_by_0_1_0() -> (Proxy, Vec<(SessionKey, Pin)>) {
         let pin = Pin {
             place: Place::Pod(Ordinal(session["ordinal"].as_u64().unwrap() as u32)),
             incarnation: address.map(|address| address.parse::<SocketAddr>().unwrap()),
+            subject: None,
             bound_at: Timestamp(session["bound_at"].as_u64().unwrap()),
             used_at: Timestamp(session["used_at"].as_u64().unwrap()),
         };

@@ -76,7 +76,13 @@ fn seconds(seconds: u64) -> Timestamp {
 }
 
 fn pin(ordinal: u32, now: Timestamp) -> Pin {
-    Pin { place: Place::Pod(Ordinal(ordinal)), incarnation: None, bound_at: now, used_at: now }
+    Pin {
+        place: Place::Pod(Ordinal(ordinal)),
+        incarnation: None,
+        subject: None,
+        bound_at: now,
+        used_at: now,
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) struct Entry {
 
 impl Entry {
     fn encode(&self, bytes: &mut Vec<u8>) {
-        let Pin { place, incarnation, bound_at, used_at } = &self.pin;
+        let Pin { place, incarnation, bound_at, used_at, .. } = &self.pin;
         let (ordinal, address) = match place {
             Place::Pod(Ordinal(ordinal)) => (*ordinal, *incarnation),
             Place::Endpoint(address) => (u32::MAX, Some(*address)),
@@ -111,6 +111,7 @@ impl Entry {
             pin: Pin {
                 place: Place::Pod(Ordinal(u32::from_be_bytes(*ordinal))),
                 incarnation: ip.map(|ip| SocketAddr::new(ip, u16::from_be_bytes(*port))),
+                subject: None,
                 bound_at: Timestamp(u64::from_be_bytes(*bound_at)),
                 used_at: Timestamp(u64::from_be_bytes(*used_at)),
             },

@@ -1,0 +1,83 @@
+//! Sessions whose pins lie in their ids: the client has a sealed one, the pod its own, and this puts each in the
+//! other's place.
+//!
+//! The client's never changes: some clients take over whatever a response names, others fail upon another
+//! than they have.
+
+use super::Filter;
+use crate::host::{Direction, Host};
+use crate::http::{Edit, HeaderMap, SessionHeader, status};
+use crate::keyring::Nonce;
+use crate::session::{Pin, SessionId, SessionKey};
+use crate::store::{Binding, Lookup, Sealer, sealed};
+
+pub(super) const SESSION_ID: &str = "mcp-session-id";
+
+impl Filter {
+    /// The key of a session that the response at hand opens and that is to be sealed.
+    pub(super) fn key_to_seal(&mut self, host: &mut impl Host) -> Option<SessionKey> {
+        let nonce = random_nonce(host)?;
+        self.nonce = Some(nonce);
+        Some(sealed::key_of(&nonce))
+    }
+
+    /// Gives the client an id of which this pin is a part.
+    pub(super) fn seal(&self, host: &mut impl Host, sealer: &Sealer, pin: Pin) -> Binding {
+        if !self.worker.store.includes(pin.place) {
+            return Binding::Outside;
+        }
+        let id = host.response_headers().get(SESSION_ID).map(<[u8]>::to_vec);
+        let id = id.as_deref().and_then(|id| SessionId::parse(id).ok());
+        let sealed = id.zip(self.nonce).and_then(|(id, nonce)| sealer.seal(&nonce, &pin, id));
+        let edit = sealed.map(|sealed| Edit::Set(SESSION_ID.into(), sealed.into_bytes()));
+        match edit.map(|edit| host.edit(Direction::Response, &edit)) {
+            Some(Ok(())) => Binding::Bound,
+            Some(Err(_)) | None => Binding::Failed,
+        }
+    }
+
+    /// What the id of the request says.
+    pub(super) fn unseal(&mut self, host: &impl Host, sealer: &Sealer, key: SessionKey) -> Lookup {
+        let id = self.kept.as_ref().and_then(|kept| SessionId::parse(kept.get(SESSION_ID)?).ok());
+        let Some(opened) = id.and_then(|id| sealer.open(id)) else { return Lookup::Unknown };
+        self.sealed_id = Some(opened.id);
+        self.worker.store.judge(host, &key, opened.pin, self.asked_at)
+    }
+
+    /// The status of a response of a session. Where it names that, it names it by the client's id from now on.
+    pub(super) fn status_with_clients_id(&self, host: &mut impl Host) -> u16 {
+        let Some(pods) = &self.sealed_id else { return host.response_status() };
+        let headers = host.response_headers();
+        let (mut code, mut session) = (0, SessionHeader::None);
+        for (name, value) in headers.fields() {
+            match name {
+                b":status" => code = status(value),
+                b"mcp-session-id" => session.add(value),
+                _ => {}
+            }
+        }
+        let is_it = session == SessionHeader::One(pods);
+        let is_none = session == SessionHeader::None;
+        drop(headers);
+        let clients = self.kept.as_ref().and_then(|kept| kept.get(SESSION_ID)).filter(|_| is_it);
+        let edit = match clients {
+            Some(id) => Edit::Set(SESSION_ID.into(), id.to_vec()),
+            // One that nothing is known of.
+            None => Edit::Remove(SESSION_ID.into()),
+        };
+        if !is_none {
+            // A proxy refuses no change of a response that it has.
+            let _ = host.edit(Direction::Response, &edit);
+        }
+        code
+    }
+}
+
+fn random_nonce(host: &mut impl Host) -> Option<Nonce> {
+    let mut nonce = Nonce::default();
+    for part in nonce.chunks_mut(size_of::<u64>()) {
+        let random = host.random()?.to_be_bytes();
+        part.iter_mut().zip(random).for_each(|(to, from)| *to = from);
+    }
+    Some(nonce)
+}
