@@ -10,7 +10,7 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis up build check test test-matrix test-oldest test-istio test-interop image release manifests bench soak lint envoy
+.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench soak lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
 .PHONY: prerequisites-lint
 
@@ -22,6 +22,9 @@ demo: prerequisites build envoy ## Opens 30 sessions on 3 pods, without Podpin a
 
 demo-redis: prerequisites-redis build envoy ## Sessions across two Envoys that share a Redis, and their restart
 	@$(CARGO) run --locked --package podpin-tests --bin demo redis
+
+demo-sealed: prerequisites build envoy ## Sessions across two Envoys without any store, and their restart
+	@$(CARGO) run --locked --package podpin-tests --bin demo sealed
 
 up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
 	@$(CARGO) run --locked --package podpin-tests --bin demo up $(EXAMPLE)

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kit::bootstrap::{self, Bootstrap};
+use kit::sealed::sealed;
 use kit::setup::SharedSetup;
 use kit::{DOMAIN, root};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kind::Kind;
 
@@ -28,6 +29,9 @@ pub(crate) enum Module {
     /// That of `$BASELINE`.
     Older,
 }
+
+/// Makes something else of the filter's configuration.
+type Change = Box<dyn FnOnce(&mut Value)>;
 
 /// The modes that steer by address.
 const BY_ADDRESS: [(&str, &str); 3] = [
@@ -68,7 +72,21 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
             all.push(Contender { name, module, bootstrap, kinds, by_pod: false });
         }
     }
-    // No older module steers by address.
+    // No older module does what follows.
+    let subject = |claim: Value| {
+        Box::new(move |plugin: &mut Value| plugin["session"] = json!({"bind_to": [claim]}))
+    };
+    let by_property: Change = subject(json!({"property": ["request", "scheme"]}));
+    let by_header: Change = subject(json!({"header": "content-type"}));
+    let changes: [(_, &[Kind], _); 3] = [
+        ("sealed", &[Kind::Call, Kind::Initialize], Box::new(sealed) as Change),
+        ("subject by property", &[Kind::Call], by_property),
+        ("subject by header", &[Kind::Call], by_header),
+    ];
+    for (name, kinds, change) in changes {
+        let bootstrap = example(setup, &root().join("envoy"), "envoy.yaml", &built)?.plugin(change);
+        all.push(Contender { name, module: Module::Built, bootstrap, kinds, by_pod: false });
+    }
     for (name, file) in BY_ADDRESS {
         let bootstrap = example(setup, &root().join("envoy"), file, &built)?.without_tls();
         let (module, kinds) = (Module::Built, &[Kind::Call]);

@@ -4,12 +4,15 @@
 //! - `demo` runs sessions without Podpin and with it, and fails if a call is lost with it. Then it kills a
 //!   pod under live clients, and fails if not all of them work again.
 //! - `demo redis` runs sessions across two Envoys and their restart, and fails if a call is lost.
+//! - `demo sealed` does so without a store.
 //! - `demo up EXAMPLE` leaves one of the examples running.
 
 mod compare;
 mod redis;
 mod report;
 mod restart;
+mod sealed;
+mod shared;
 mod up;
 
 use std::process::ExitCode;
@@ -26,9 +29,12 @@ async fn main() -> ExitCode {
             failed => failed,
         },
         ["redis"] => redis::run().await,
+        ["sealed"] => sealed::run().await,
         ["up"] => up::run("envoy.yaml").await,
         ["up", example] => up::run(example).await,
-        other => (|| bail!("{other:?} is not known here; there are redis, up and up EXAMPLE"))(),
+        other => {
+            (|| bail!("{other:?} is not known here; there are redis, sealed, up and up EXAMPLE"))()
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -122,7 +122,7 @@ fn every_example_loads_as_it_is() {
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 /// What the access log of one shows, and does not show, all show.
@@ -134,7 +134,8 @@ fn every_example_has_the_same_access_log() {
     };
     let main = log("envoy.yaml");
     assert!(main.is_array());
-    for name in ["redis.yaml"].into_iter().chain(Mode::ALL.map(Mode::example)) {
+    let others = ["redis.yaml", "identity.yaml"];
+    for name in others.into_iter().chain(Mode::ALL.map(Mode::example)) {
         assert_eq!(log(name), main, "{name}");
     }
 }
@@ -158,7 +159,9 @@ fn every_example_by_name_finds_and_reaches_pods_alike() {
     };
     let main = parts("envoy.yaml");
     assert_eq!(main.2, json!(["/mcp", "/mcp/"]), "some servers redirect one to the other");
-    assert_eq!((parts("dynamic-host.yaml"), parts("redis.yaml")), (main.clone(), main));
+    for name in ["dynamic-host.yaml", "redis.yaml", "identity.yaml"] {
+        assert_eq!(parts(name), main, "{name}");
+    }
 }
 
 #[test]
@@ -268,6 +271,16 @@ fn the_tables_of_the_configuration_have_every_key_and_default() {
         written.map(str::to_owned).filter(|key| key.starts_with("store.")).collect();
     known.retain(|key| key.starts_with("store."));
     assert_eq!(known, written);
+
+    least["store"] = json!({"kind": "sealed", "keys": [{"id": "a", "key": kit::sealed::KEY}]});
+    let mut config = least.clone();
+    let of_sealed = column(&readme, "key of sealed ids", 0);
+    write_defaults(&mut config, &of_sealed, &column(&readme, "key of sealed ids", 1));
+    same(&config, &least);
+    let mut known = known_keys(&config);
+    known.retain(|key| key.starts_with("store."));
+    let written = of_sealed.iter().flat_map(|cell| cell.split("`, `")).chain(["store.kind"]);
+    assert_eq!(known, written.map(str::to_owned).collect());
 }
 
 /// Writes out everything that has a default.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod interrupted;
+mod signed;
 mod successors;
 mod versions;
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::bootstrap::Bootstrap;
 use crate::wait::until;
-use crate::{SCOPE, root};
+use crate::{SCOPE, root, sealed};
 
 /// A listener that was replaced closes its connections by and by, the sooner the more requests come.
 /// None of a test's is to be closed so.
@@ -30,6 +30,8 @@ struct Start {
     /// Whether its access log goes to standard output.
     is_loud: bool,
     epoch: Epoch,
+    /// What it has in its environment beside what this process has.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// Which of the processes that take over from each other.
@@ -42,7 +44,13 @@ enum Epoch {
 
 impl Default for Start {
     fn default() -> Self {
-        Self { workers: 2, drain_time: NEVER, is_loud: false, epoch: Epoch::Only }
+        Self {
+            workers: 2,
+            drain_time: NEVER,
+            is_loud: false,
+            epoch: Epoch::Only,
+            variables: Vec::new(),
+        }
     }
 }
 
@@ -78,6 +86,14 @@ impl Envoy {
     /// The same with the access log on standard output.
     pub async fn start_loud(bootstrap: &Bootstrap) -> Result<Self> {
         Self::start_as(bootstrap, Start { is_loud: true, ..Start::default() }).await
+    }
+
+    /// The same with these variables in its environment.
+    pub async fn start_knowing(
+        bootstrap: &Bootstrap,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        Self::start_as(bootstrap, Start { variables, ..Start::default() }).await
     }
 
     /// The same, and [`Envoy::succeed`] can take over from it.
@@ -123,6 +139,12 @@ impl Envoy {
                 .arg(directory.path().join(BASE_ID)),
             Epoch::Second(base) => command.args(["--restart-epoch", "1", "--base-id", base.trim()]),
         };
+        if std::env::var_os(sealed::KEYS_ENV).is_none() {
+            command.env(sealed::KEYS_ENV, sealed::keys());
+        }
+        for (name, value) in start.variables {
+            command.env(name, value);
+        }
         let process = command
             .stdout(access_log)
             .stderr(File::create(directory.path().join("envoy.log"))?)
@@ -261,6 +283,7 @@ pub fn validate(bootstrap: &Bootstrap) -> Result<Output> {
     Ok(Command::new(binary()?)
         .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
         .arg(config)
+        .env(sealed::KEYS_ENV, sealed::keys())
         .output()?)
 }
 

@@ -5,21 +5,26 @@ use std::pin::Pin;
 
 use anyhow::{Context, Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::pods::{Seen, SeenSoFar};
 use crate::wait::within;
 
 /// One end of a connection.
-pub struct Wire(BufReader<TcpStream>);
+pub struct Wire(BufReader<Box<dyn Io>>);
+
+/// A connection, encrypted or not.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A pod at work on one connection, until it is over.
 pub type Serving = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
-        Self(BufReader::new(stream))
+    pub fn new(stream: impl Io + 'static) -> Self {
+        Self(BufReader::new(Box::new(stream)))
     }
 
     pub async fn to(address: SocketAddr) -> Result<Self> {
