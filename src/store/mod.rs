@@ -18,7 +18,7 @@ use log::warn;
 
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
-use crate::pods::{Place, Places};
+use crate::pods::{Ordinal, Place, Places};
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp, User};
 use crate::telemetry::Metric;
 
@@ -202,10 +202,15 @@ impl Store {
         pin: Option<Pin>,
         now: Timestamp,
     ) {
-        if let Some(pin) = pin.filter(|_| self.remembered > 0) {
-            // If it does not get in, the pod says so again.
-            let _ = self.near.bind(host, key, Pin { used_at: now, ..pin }, now);
+        if self.remembered == 0 {
+            return;
         }
+        // Where it lived does not matter any more. How long its id opens does.
+        let bound_at = pin.map_or(now, |pin| pin.bound_at);
+        let place = Place::Pod(Ordinal(0));
+        let ended = Pin { place, incarnation: None, subject: None, bound_at, used_at: now };
+        // If it does not get in, the pod says so again.
+        let _ = self.near.bind(host, key, ended, now);
     }
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.

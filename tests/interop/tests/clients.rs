@@ -1,8 +1,10 @@
 //! The official clients, when their sessions are lost.
 
 use anyhow::Result;
+use kit::bootstrap::Bootstrap;
 use kit::interop::{Client, Program, Server, Transport};
 use kit::mode::Mode;
+use kit::sealed::sealed_by_env;
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -18,16 +20,29 @@ async fn all_restarted(cluster: &mut Cluster) {
     }
 }
 
-async fn start(server: Server) -> Cluster {
-    let cluster = Cluster::start(Mode::Authority, server, Transport::StreamableHttp, |it| it);
+/// Makes something else of an example.
+type Change = fn(Bootstrap) -> Bootstrap;
+
+async fn start(server: Server, change: Change) -> Cluster {
+    let cluster = Cluster::start(Mode::Authority, server, Transport::StreamableHttp, change);
     cluster.await.expect("the set-up starts")
 }
 
 /// Each says so in the way of its SDK, by which its documentation has applications connect once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_told_of_a_lost_session_and_connect_once_more() -> Result<()> {
-    for server in [Server::Python2, Server::Everything] {
-        let mut cluster = start(server).await;
+    tell_of_a_loss([Server::Python2, Server::Everything], |example| example).await
+}
+
+/// None of them notices that its id is not the server's.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_sealed_ids_are_served_and_told_alike() -> Result<()> {
+    tell_of_a_loss([Server::Python1, Server::Python2, Server::Everything], sealed_by_env).await
+}
+
+async fn tell_of_a_loss<const N: usize>(servers: [Server; N], change: Change) -> Result<()> {
+    for server in servers {
+        let mut cluster = start(server, change).await;
         let (call, url) = (call_of(server), cluster.envoy.url("/mcp"));
         let connect = json!({"op": "connect", "url": url, "transport": "http"});
         let mut clients = Vec::new();
@@ -60,8 +75,13 @@ async fn clients_are_told_of_a_lost_session_and_connect_once_more() -> Result<()
 /// `rmcp` does so by itself, and nobody notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn rmcp_opens_a_new_session_by_itself() -> Result<()> {
-    for server in [Server::Python2, Server::Everything] {
-        let mut cluster = start(server).await;
+    for (server, change) in [
+        (Server::Python2, (|example| example) as Change),
+        (Server::Everything, |example| example),
+        (Server::Python1, sealed_by_env),
+        (Server::Everything, sealed_by_env),
+    ] {
+        let mut cluster = start(server, change).await;
         let config = StreamableHttpClientTransportConfig::with_uri(cluster.envoy.url("/mcp"));
         let transport = StreamableHttpClientTransport::with_client(reqwest::Client::new(), config);
         let client = ().serve_with_lifecycle(transport, ClientLifecycleMode::Initialize).await?;
