@@ -145,6 +145,7 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
     );
     root.finish();
 
+    let is_bound = !session.bind_to.is_empty();
     // A value that was wrong is a mistake already, so a default in its place does no harm.
     let pods = workload.set.zip(placement).map(|(set, placement)| Pods { set, placement });
     let mut scope = Scope::new(scope?);
@@ -153,7 +154,14 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
         scope = scope.apart("original_dst");
     }
     Some(Config {
-        served: Served { sse_scope: scope.apart("sse"), scope, paths, sse_paths, is_sealed },
+        served: Served {
+            sse_scope: scope.apart("sse"),
+            scope,
+            paths,
+            sse_paths,
+            is_sealed,
+            is_bound,
+        },
         steering: match mode? {
             Mode::Authority => Steering::Authority(pods?),
             Mode::DynamicHost => Steering::DynamicHost(pods?),

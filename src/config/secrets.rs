@@ -69,7 +69,8 @@ impl<'a> Secrets<'a> {
             Which::ByName => {
                 let Secret(text) = self.named(section, "keys_env")?;
                 let parts = text.split(|c: char| c == ',' || c.is_whitespace());
-                let keys = parts.filter(|part| !part.is_empty()).map(read_pair).collect();
+                let parts = parts.filter(|part| !part.is_empty()).zip(1..);
+                let keys = parts.map(|(pair, number)| read_pair(pair, number)).collect();
                 let keys: Result<Vec<_>, _> = keys;
                 ("keys_env", keys.map_err(|wrong| section.wrong("keys_env", wrong)).ok()?)
             }
@@ -112,14 +113,18 @@ impl<'a> Secrets<'a> {
 
     /// What the variable has whose name is under `key`.
     fn named(&self, section: &mut Section<'_>, key: &'static str) -> Option<Secret> {
-        let name = section.text(key, is_variable)?;
+        // What stands here by mistake may be the secret itself, so it is not shown.
+        let Secret(name) = section.secret(key)?;
+        if let Err(wrong) = is_variable(&name) {
+            section.wrong(key, wrong);
+            return None;
+        }
         match (self.variable)(&name) {
             Variable::Is(text) => return Some(text),
             Variable::Missing => section.wrong(
                 key,
-                format_args!(
-                    "{name} is not set here; Envoy has to have it, and vm_config.environment_variables.host_env_keys to name it"
-                ),
+                "names no variable that is set here; Envoy has to have it, and \
+                 vm_config.environment_variables.host_env_keys to name it",
             ),
             Variable::Elsewhere => {}
         }
@@ -146,8 +151,11 @@ fn read_plain(section: &mut Section<'_>) -> Option<Vec<Key>> {
     for (index, item) in items.into_iter().enumerate() {
         let mut item = section.item("keys", index, item);
         item.require(&["id", "key"]);
-        let (id, text) = (item.text("id", is_id), item.secret("key"));
-        if let (Some(id), Some(Secret(text))) = (id, text) {
+        let (id, text) = (item.secret("id"), item.secret("key"));
+        if let (Some(Secret(id)), Some(Secret(text))) = (id, text) {
+            if let Err(wrong) = is_id(&id) {
+                item.wrong("id", wrong);
+            }
             match Key::parse(&id, &text) {
                 Ok(key) => keys.push(key),
                 Err(bad) => item.wrong("key", bad),
@@ -159,21 +167,20 @@ fn read_plain(section: &mut Section<'_>) -> Option<Vec<Key>> {
 }
 
 /// A key as an environment variable has it: its id, a colon, and the key.
-fn read_pair(pair: &str) -> Result<Key, String> {
+fn read_pair(pair: &str, number: usize) -> Result<Key, String> {
     let wrong = || "is not a list of keys such as id:base64, separated by commas or white space";
     let (id, text) = pair.split_once(':').ok_or_else(wrong)?;
     is_id(id).map_err(|_| wrong())?;
-    Key::parse(id, text).map_err(|bad| format!("{id}: the key {bad}"))
+    // What stands in the place of an id by mistake may be the key.
+    Key::parse(id, text).map_err(|bad| format!("key {number} {bad}"))
 }
 
 fn repeated(keys: &[Key]) -> Option<String> {
-    let mut seen: Vec<&Key> = Vec::new();
-    for key in keys {
-        if let Some(other) = seen.iter().find(|other| other.is_like(key)) {
-            let (one, two) = (other.id(), key.id());
-            return Some(format!("{one} and {two} are the same key, or have the same id"));
+    let mut rest = keys.iter().zip(1..);
+    while let Some((key, number)) = rest.next() {
+        if let Some((_, other)) = rest.clone().find(|(other, _)| other.is_like(key)) {
+            return Some(format!("{number} and {other} are the same key, or have the same id"));
         }
-        seen.push(key);
     }
     None
 }

@@ -16,6 +16,9 @@ const MAX_SEGMENT: usize = 256;
 const NO_CLAIMS: [&str; 5] =
     ["authorization", "cookie", "mcp-session-id", "x-forwarded-for", "x-request-id"];
 
+/// Attributes that are of one request, or of one connection.
+const OF_THE_REQUEST: [&str; 4] = ["request", "response", "source", "upstream"];
+
 /// What is said of sessions.
 pub(super) struct Read {
     pub(super) lifetime: Lifetime,
@@ -83,9 +86,18 @@ fn read_path(value: &Value) -> Result<Vec<String>, String> {
         let segments = segments.iter().map(|segment| segment.as_str().filter(is_segment));
         segments.map(|segment| segment.map(str::to_owned)).collect()
     });
-    segments.filter(|path| (1..=MAX_PATH).contains(&path.len())).ok_or_else(|| {
+    let path = segments.filter(|path| (1..=MAX_PATH).contains(&path.len())).ok_or_else(|| {
         format!("names no property: a path is a list of 1 to {MAX_PATH} strings of visible ASCII")
-    })
+    })?;
+    let path_is =
+        |begin: &[&str]| path.iter().zip(begin).filter(|(a, b)| a == b).count() == begin.len();
+    if OF_THE_REQUEST.iter().any(|first| path_is(&[first])) || path_is(&["connection", "id"]) {
+        let path = path.join(".");
+        return Err(format!(
+            "names {path}, which is not the same in all of a session; for headers there is header"
+        ));
+    }
+    Ok(path)
 }
 
 fn is_header(name: &str) -> Result<(), String> {
@@ -93,8 +105,11 @@ fn is_header(name: &str) -> Result<(), String> {
     if !(1..=MAX_SEGMENT).contains(&name.len()) || !name.bytes().all(is_token) {
         return Err(format!("names no header: {name:?} is not a name of a-z, 0-9, - and _"));
     }
-    match NO_CLAIMS.contains(&name) {
-        true => Err(format!("names the header {name}, which is not the same in all of a session")),
+    match NO_CLAIMS.contains(&name) || name.starts_with("x-podpin-") || name.starts_with("x-envoy-")
+    {
+        true => Err(format!(
+            "names the header {name}, which clients set, or which is not the same in all of a session"
+        )),
         false => Ok(()),
     }
 }

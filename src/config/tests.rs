@@ -35,6 +35,7 @@ fn variable(name: &str) -> Variable {
         "PASSWORD" => Variable::Is(Secret("s3cret".to_owned())),
         "KEYS" => Variable::Is(Secret(format!("new:{KEY}\nold:{OLD_KEY}\n"))),
         "GARBAGE" => Variable::Is(Secret("new".to_owned())),
+        "SWAPPED" => Variable::Is(Secret(format!("{KEY}:new"))),
         "ELSEWHERE" => Variable::Elsewhere,
         _ => Variable::Missing,
     }
@@ -451,12 +452,12 @@ fn what_does_not_go_with_sealed_ids_is_a_mistake() {
         (
             "a key twice",
             json!({"kind": "sealed", "keys": [{"id": "a", "key": KEY}, {"id": "b", "key": KEY}]}),
-            "store.keys: a and b are the same key, or have the same id",
+            "store.keys: 1 and 2 are the same key, or have the same id",
         ),
         (
             "an id twice",
             json!({"kind": "sealed", "keys": [{"id": "a", "key": KEY}, {"id": "a", "key": OLD_KEY}]}),
-            "store.keys: a and a are the same key, or have the same id",
+            "store.keys: 1 and 2 are the same key, or have the same id",
         ),
         (
             "both",
@@ -466,7 +467,7 @@ fn what_does_not_go_with_sealed_ids_is_a_mistake() {
         (
             "no variable",
             json!({"kind": "sealed", "keys_env": "NOTHING"}),
-            "store.keys_env: NOTHING is not set here; Envoy has to have it, and \
+            "store.keys_env: names no variable that is set here; Envoy has to have it, and \
              vm_config.environment_variables.host_env_keys to name it",
         ),
         (
@@ -517,14 +518,27 @@ fn secrets_are_named_in_the_environment() {
     for (fields, wanted) in [
         (
             json!({"user": "a", "password_env": "9"}),
-            "\"9\" is not the name of an environment variable",
+            "store.password_env: is not the name of an environment variable",
         ),
         (json!({"password_env": "PASSWORD"}), "store.user: missing"),
-        (json!({"keys": [{"id": "a b", "key": KEY}]}), "store.keys[0].id: \"a b\" is not 1 to 64"),
+        (json!({"keys": [{"id": "a b", "key": KEY}]}), "store.keys[0].id: is not 1 to 64"),
     ] {
         let mistakes = mistakes(&redis(fields));
         assert!(mistakes.contains(wanted), "{mistakes}");
         assert!(!mistakes.contains(KEY));
+    }
+    // What stands in the wrong place.
+    for store in [
+        json!({"kind": "sealed", "keys_env": KEY}),
+        json!({"kind": "sealed", "keys_env": format!("a:{KEY}")}),
+        json!({"kind": "sealed", "keys": [{"id": OLD_KEY, "key": "a"}]}),
+        json!({"kind": "sealed", "keys_env": "SWAPPED"}),
+        json!({"kind": "redis", "cluster": "a", "user": "u", "password_env": "hunter2"}),
+    ] {
+        let mistakes = mistakes(&sealed(|config| config["store"] = store));
+        for secret in [KEY, OLD_KEY, "hunter2"] {
+            assert!(!mistakes.contains(secret), "{mistakes}");
+        }
     }
 }
 
@@ -556,7 +570,10 @@ fn what_a_session_is_bound_to_is_read_in_order() {
         (json!({"property": []}), "names no property"),
         (json!({"property": ["a", ""]}), "names no property"),
         (json!({"header": "X-User"}), "names no header"),
-        (json!({"header": "authorization"}), "which is not the same in all of a session"),
+        (json!({"header": "authorization"}), "or which is not the same in all of a session"),
+        (json!({"header": "x-podpin-user"}), "which clients set"),
+        (json!({"property": ["request", "headers", "x-user"]}), "for headers there is header"),
+        (json!({"property": ["connection", "id"]}), "which is not the same"),
     ] {
         let mistakes = mistakes(&bind_to(json!([entry])));
         assert!(

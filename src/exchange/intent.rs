@@ -2,7 +2,7 @@
 
 use crate::http::{Head, Paths};
 use crate::message::{Era, session_in};
-use crate::session::{BadId, Scope, SessionId, SessionKey};
+use crate::session::{BadId, Scope, SessionHeader, SessionId, SessionKey};
 use crate::store::sealed;
 
 /// Where a workload serves MCP, and how its sessions are told apart.
@@ -18,6 +18,8 @@ pub struct Served {
     pub sse_scope: Scope,
     /// Whether session ids are sealed.
     pub is_sealed: bool,
+    /// Whether sessions belong to subjects.
+    pub is_bound: bool,
 }
 
 impl Served {
@@ -25,6 +27,23 @@ impl Served {
     pub(crate) fn key(&self, id: SessionId<'_>) -> SessionKey {
         let sealed = if self.is_sealed { sealed::key_in(id) } else { None };
         sealed.unwrap_or_else(|| self.scope.key(id))
+    }
+
+    /// Whether a request may reach a session by another spelling of a path of Streamable HTTP, past the one
+    /// whom it belongs to.
+    pub(crate) fn may_slip_by(&self, head: &Head<'_>) -> bool {
+        self.is_bound
+            && head.session_id != SessionHeader::None
+            && !self.paths.cover(head.path)
+            && self.paths.may_cover(head.path)
+    }
+
+    /// The same of a message of HTTP+SSE.
+    fn hides(&self, head: &Head<'_>) -> bool {
+        self.is_bound
+            && head.method == b"POST"
+            && session_in(head.path) != SessionHeader::None
+            && self.sse_paths.may_cover(head.path)
     }
 }
 
@@ -52,15 +71,18 @@ pub enum Intent {
     Malformed(BadId),
     /// It may open a session, but it is not known for whom, and that has to be.
     Unidentified,
+    /// It sends a message of HTTP+SSE to a session that cannot be told, though a server may tell it.
+    Nameless,
 }
 
 impl Intent {
     /// What the request asks for, if it is meant for what is `served`.
     pub fn of(head: &Head<'_>, served: &Served) -> Self {
-        let Served { paths, sse_paths, sse_scope, .. } = served;
+        let Served { paths, sse_paths, .. } = served;
         if !paths.cover(head.path) {
             return match sse_paths.cover(head.path) {
-                true => Self::of_sse(head, sse_scope),
+                true => Self::of_sse(head, served),
+                false if served.hides(head) => Self::Nameless,
                 false => Self::Elsewhere,
             };
         }
@@ -77,11 +99,15 @@ impl Intent {
 
     /// By HTTP+SSE (MCP 2024-11-05, Transports) a session is its stream, and the target of a message names
     /// it.
-    fn of_sse(head: &Head<'_>, scope: &Scope) -> Self {
-        match session_in(head.path).map(SessionId::parse) {
+    fn of_sse(head: &Head<'_>, served: &Served) -> Self {
+        match session_in(head.path).parse() {
             None if head.method == b"GET" => Self::OpenStream,
+            None if head.method == b"POST" && served.is_bound => Self::Nameless,
             None => Self::NoSession,
-            Some(Ok(id)) => Self::Use { key: scope.key(id), method: Method::of(head.method) },
+            Some(Ok(id)) => {
+                let key = served.sse_scope.key(id);
+                Self::Use { key, method: Method::of(head.method) }
+            }
             Some(Err(bad)) => Self::Malformed(bad),
         }
     }
@@ -125,6 +151,7 @@ mod tests {
                 paths: Paths::new(["/mcp"]),
                 sse_paths: Paths::new(["/sse", "/messages*"]),
                 is_sealed: false,
+                is_bound: false,
             },
         )
     }

@@ -309,6 +309,10 @@ impl Exchange {
                 let reply = Act::Reply(Reply::no_subject());
                 (Self::Over, Verdict::because(Decision::NoSubject, reply))
             }
+            Intent::Nameless => {
+                let reply = Act::Reply(Reply::session_not_found());
+                (Self::Over, Verdict::because(Decision::Unknown, reply))
+            }
             Intent::Malformed(bad) => {
                 let reply = Act::Reply(Reply::bad_session_id(bad));
                 (Self::Over, Verdict::because(Decision::BadSessionId, reply))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::message::{Media, session_in};
 use crate::pods::Place;
-use crate::session::{BadId, SessionKey};
+use crate::session::{BadId, SessionHeader, SessionKey};
 use crate::store::Binding;
 use crate::telemetry::Decision;
 
@@ -31,12 +31,18 @@ impl Exchange {
     /// A piece of the stream came.
     pub(super) fn announced(mut self, bytes: &[u8]) -> (Self, Verdict) {
         let Self::Announcing { stream, .. } = &mut self else { return (self, Verdict::pass()) };
-        match stream.read(bytes).as_deref().map(session_in) {
-            Some(Some(id)) => {
+        let uri = stream.read(bytes);
+        match uri.as_deref().map(session_in) {
+            Some(SessionHeader::One(id)) => {
                 let name = Act::Name(id.to_vec());
                 (self, Verdict::next(name))
             }
-            Some(None) => (Self::Over, Verdict::because(Decision::NotBound, Act::Pass)),
+            Some(SessionHeader::Many) => {
+                (Self::Over, Verdict::because(Decision::BadIdOfPod, Act::Pass))
+            }
+            Some(SessionHeader::None) => {
+                (Self::Over, Verdict::because(Decision::NotBound, Act::Pass))
+            }
             None if stream.wants() == 0 => {
                 (Self::Over, Verdict::because(Decision::NotBound, Act::Pass))
             }

@@ -62,7 +62,7 @@ impl Filter {
             host.edit(Direction::Request, &edit)?;
         }
         if let Some(id) = &self.sealed_id {
-            host.edit(Direction::Request, &Edit::Set(SESSION_ID.into(), id.clone()))?;
+            host.edit(Direction::Request, &Edit::Set(SESSION_ID.into(), id.0.clone()))?;
         }
         self.note_place(host, place);
         let steering = &self.worker.config.steering;

@@ -11,12 +11,13 @@ use log::{Level, log, log_enabled};
 
 use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
 use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
-use crate::http::{Edit, Head, HeaderMap, Packed, Reply, SessionHeader};
+use crate::http::{Edit, Head, HeaderMap, Packed, Reply};
 use crate::keyring::Nonce;
 use crate::pods::{Ordinal, Place};
-use crate::session::{SessionId, Subject, Timestamp, User};
+use crate::session::{SessionHeader, SessionId, Subject, Timestamp, User};
 use crate::steer::Asked;
-use crate::store::Wake as Stored;
+use crate::store::sealed::PodsId;
+use crate::store::{Lookup, Wake as Stored};
 use crate::telemetry::{Decision, Metric, Note};
 use crate::watch::Question;
 use crate::worker::{Wake, Worker};
@@ -34,7 +35,7 @@ pub struct Filter {
     /// Who it is from, if that is known and matters.
     subject: Option<Subject>,
     /// What the pod calls the session that the client has by a sealed id.
-    sealed_id: Option<Vec<u8>>,
+    sealed_id: Option<PodsId>,
     /// For the id of the session that the response opens.
     nonce: Option<Nonce>,
     /// The proxy would not answer the request as it is told to.
@@ -129,6 +130,10 @@ impl Filter {
         match (&self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Store(Stored::Looked(found))) => {
                 let found = found.for_user(User::Client(self.subject));
+                if let (Lookup::Live(_), Exchange::Looking { key, .. }) = (&found, &self.exchange) {
+                    let (key, now) = (*key, host.now());
+                    self.worker.store.used(host, key, now);
+                }
                 Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
             (
@@ -178,9 +183,9 @@ impl Filter {
         let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
         // In an era without sessions a server may serve them all the same, to whoever has the id.
         let is_stray = intent == Intent::Sessionless && head.session_id != SessionHeader::None;
-        let session_id = is_stray && !config.bind_to.is_empty();
+        let session_id = is_stray && config.served.is_bound || config.served.may_slip_by(&head);
         if is_steered {
-            if !config.bind_to.is_empty() {
+            if config.served.is_bound {
                 let property = |path: &[String]| host.property(path);
                 self.subject = config.bind_to.subject(&config.served.scope, &headers, property);
             }

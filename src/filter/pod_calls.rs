@@ -63,7 +63,7 @@ impl Filter {
         headers.push(own("accept", "application/json, text/event-stream"));
         headers.push(own("content-type", "application/json"));
         let id = match &self.sealed_id {
-            Some(id) => text(id)?,
+            Some(id) => text(&id.0)?,
             None => text(kept.get("mcp-session-id")?)?,
         };
         headers.push(own("mcp-session-id", &id));

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use super::Filter;
 use crate::exchange::{Exchange, Method, ResponseHead};
 use crate::host::{Direction, Host, Source};
-use crate::http::{Edit, HeaderMap, SessionHeader, status};
+use crate::http::{Edit, HeaderMap, status};
 use crate::message::Media;
 use crate::pods::Place;
-use crate::session::{BadId, Pin};
+use crate::session::{BadId, Pin, SessionHeader};
 use crate::store::sealed::MAX_SEALED;
 use crate::worker::Worker;
 

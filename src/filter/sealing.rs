@@ -6,10 +6,11 @@
 
 use super::Filter;
 use crate::host::{Direction, Host};
-use crate::http::{Edit, HeaderMap, SessionHeader, status};
+use crate::http::{Edit, HeaderMap, status};
 use crate::keyring::Nonce;
-use crate::session::{Pin, SessionId, SessionKey};
-use crate::store::{Binding, Lookup, Sealer, sealed};
+use crate::session::{Pin, SessionHeader, SessionId, SessionKey};
+use crate::store::sealed;
+use crate::store::{Binding, Lookup, Sealer};
 
 pub(super) const SESSION_ID: &str = "mcp-session-id";
 
@@ -56,7 +57,7 @@ impl Filter {
                 _ => {}
             }
         }
-        let is_it = session == SessionHeader::One(pods);
+        let is_it = session == SessionHeader::One(&pods.0);
         let is_none = session == SessionHeader::None;
         drop(headers);
         let clients = self.kept.as_ref().and_then(|kept| kept.get(SESSION_ID)).filter(|_| is_it);

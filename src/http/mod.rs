@@ -13,4 +13,4 @@ pub use headers::{HeaderMap, status};
 pub use packed::Packed;
 pub use paths::Paths;
 pub use reply::Reply;
-pub use request::{Head, SessionHeader};
+pub use request::Head;

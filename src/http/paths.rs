@@ -1,5 +1,7 @@
 //! The paths that are looked at.
 
+use crate::message::read_freely;
+
 /// The paths on which a workload serves MCP.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Paths(Vec<Pattern>);
@@ -32,6 +34,18 @@ impl Paths {
         self.0.iter().any(|pattern| match pattern {
             Pattern::Exact(exact) => path == exact,
             Pattern::Prefix(prefix) => path.starts_with(prefix),
+        })
+    }
+}
+
+impl Paths {
+    /// Whether a server may take `path`, its query left out, for one of these, however it is written.
+    pub fn may_cover(&self, path: &[u8]) -> bool {
+        let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        let path = read_freely(path);
+        self.0.iter().any(|pattern| match pattern {
+            Pattern::Exact(exact) => path == read_freely(exact),
+            Pattern::Prefix(prefix) => path.starts_with(&read_freely(prefix)),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::HeaderMap;
 use crate::message::Era;
-use crate::session::{BadId, SessionId};
+use crate::session::SessionHeader;
 
 /// The headers of a request that matter, found in one pass.
 #[derive(Clone, Debug, Default)]
@@ -56,36 +56,5 @@ fn is_grpc(content_type: &[u8]) -> bool {
         Some([]) => true,
         Some([next, ..]) => matches!(next, b'+' | b';' | b' '),
         None => false,
-    }
-}
-
-/// The `Mcp-Session-Id` headers of one message.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SessionHeader<'a> {
-    /// There is none.
-    #[default]
-    None,
-    /// There is one, with this value.
-    One(&'a [u8]),
-    /// There are more.
-    Many,
-}
-
-impl<'a> SessionHeader<'a> {
-    /// Notes one more header.
-    pub fn add(&mut self, value: &'a [u8]) {
-        *self = match self {
-            Self::None => Self::One(value),
-            Self::One(_) | Self::Many => Self::Many,
-        };
-    }
-
-    /// The id, if there is a header at all.
-    pub fn parse(&self) -> Option<Result<SessionId<'a>, BadId>> {
-        match self {
-            Self::None => None,
-            Self::One(bytes) => Some(SessionId::parse(bytes)),
-            Self::Many => Some(Err(BadId::Repeated)),
-        }
     }
 }

@@ -1,22 +1,32 @@
 //! The first event of a stream of HTTP+SSE, which says where its client sends messages (MCP 2024-11-05,
 //! Transports, HTTP with SSE).
 
+use super::percent_decoded;
+use crate::session::SessionHeader;
+
 /// A peek that has seen this many bytes without such an event gives up.
 const PEEK_BYTES: usize = 4096;
 
 /// How the parameter of a URI is called that names the session. The specification leaves that open;
-/// these are the names that MCP's own SDKs give it.
-const PARAMETERS: [&[u8]; 3] = [b"sessionId", b"session_id", b"sessionid"];
+/// these are the names that MCP's own SDKs give it, in lower case.
+const PARAMETERS: [&[u8]; 2] = [b"sessionid", b"session_id"];
 
-/// The session that a URI or the target of a request names, as it is written there.
-pub fn session_in(uri: &[u8]) -> Option<&[u8]> {
-    let uri = uri.split(|byte| *byte == b'#').next()?;
-    let query = uri.get(uri.iter().position(|byte| *byte == b'?')? + 1..)?;
-    query.split(|byte| *byte == b'&').find_map(|parameter| {
-        let equals = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = parameter.split_at_checked(equals)?;
-        PARAMETERS.contains(&name).then(|| value.get(1..))?
-    })
+/// The session that a URI or the target of a request names, as it is written there. Names count however
+/// they are written, for servers read them in more than one way; and if there are two, nobody knows which of
+/// them a server takes.
+pub fn session_in(uri: &[u8]) -> SessionHeader<'_> {
+    let mut found = SessionHeader::None;
+    let uri = uri.split(|byte| *byte == b'#').next().unwrap_or_default();
+    let Some(begin) = uri.iter().position(|byte| *byte == b'?') else { return found };
+    let query = uri.get(begin + 1..).unwrap_or_default();
+    for parameter in query.split(|byte| *byte == b'&') {
+        let equals = parameter.iter().position(|byte| *byte == b'=').unwrap_or(parameter.len());
+        let (name, value) = parameter.split_at_checked(equals).unwrap_or_default();
+        if PARAMETERS.contains(&percent_decoded(name).to_ascii_lowercase().as_slice()) {
+            found.add(value.get(1..).unwrap_or_default());
+        }
+    }
+    found
 }
 
 /// Reads a stream up to the end of its first `endpoint` event.
@@ -106,12 +116,21 @@ mod tests {
                 Some("f"),
             ),
             ("no session", "event: endpoint\ndata: /message\n\n", None),
-            ("another parameter", "event: endpoint\ndata: /m?SESSIONID=a&sessionIdx=b\n\n", None),
+            ("another case", "event: endpoint\ndata: /m?SESSIONID=a&sessionIdx=b\n\n", Some("a")),
+            ("another parameter", "event: endpoint\ndata: /m?sessionIdx=b\n\n", None),
+            ("with escapes", "event: endpoint\ndata: /m?session%5Fid=g\n\n", Some("g")),
         ] {
             for pieces in [1, 7, 1000] {
                 let uri = found(stream.as_bytes(), pieces).expect(about);
-                assert_eq!(session_in(&uri), wanted.map(str::as_bytes), "{about}");
+                let wanted =
+                    wanted.map_or(SessionHeader::None, |id| SessionHeader::One(id.as_bytes()));
+                assert_eq!(session_in(&uri), wanted, "{about}");
             }
+        }
+        for twice in
+            ["?sessionId=a&sessionId=b", "?session_id=a&SessionId=a", "?sessionid&sessionid=a"]
+        {
+            assert_eq!(session_in(twice.as_bytes()), SessionHeader::Many, "{twice}");
         }
         for stream in ["event: endpoint\ndata: /m?sessionId=a\n", "event: ping\ndata: x\n\n", ""] {
             assert_eq!(found(stream.as_bytes(), 1), None, "{stream:?}");

@@ -6,6 +6,7 @@
 mod answer;
 mod endpoint;
 mod era;
+mod escapes;
 mod json;
 mod media;
 mod request;
@@ -15,6 +16,7 @@ mod sse;
 pub use answer::RpcAnswer;
 pub use endpoint::{EndpointPeek, session_in};
 pub use era::{Era, is_known_version};
+pub use escapes::{percent_decoded, read_freely};
 pub use media::Media;
 pub use request::{Opens, RequestPeek};
 pub use response::ResponsePeek;

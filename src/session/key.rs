@@ -59,7 +59,8 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// Stands for a session in stores, logs and metrics. Nothing leads from it back to the id.
+/// Stands for a session in stores, logs and metrics. Nothing leads from it back to the id; of a sealed one it is
+/// a part that says nothing.
 ///
 /// `Display` writes the first 8 hex digits, which is all that a log may show; `{:x}` writes all 32.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

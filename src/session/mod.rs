@@ -1,5 +1,6 @@
 //! Sessions: their ids, the keys that stand for those, and the pins that say where each lives.
 
+mod header;
 mod id;
 mod key;
 mod packed;
@@ -7,6 +8,7 @@ mod pin;
 mod subject;
 mod time;
 
+pub use header::SessionHeader;
 pub use id::{BadId, MAX_ID_BYTES, SessionId};
 pub use key::{Scope, SessionKey};
 pub use pin::{Lifetime, Pin};

@@ -37,6 +37,8 @@ pub struct Store {
     sealer: Option<Sealer>,
     /// How many ended sessions are kept in mind if pins are sealed.
     remembered: u32,
+    /// Sessions belong to subjects.
+    is_bound: bool,
     remote: Option<Remote>,
     journal: Lock<Journal>,
     on_error: OnError,
@@ -47,12 +49,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store that `config` names, for the sessions of `scope`, which live at `places`.
+    /// Opens the store that `config` names, for the sessions of `scope`, which live at `places`. `is_bound`: they
+    /// belong to subjects.
     pub fn open(
         config: &StoreConfig,
         scope: &Scope,
         lifetime: Lifetime,
         places: Places,
+        is_bound: bool,
         host: &mut impl Host,
     ) -> Self {
         let sealer = config.sealed.clone().map(|ring| Sealer::new(ring, scope));
@@ -70,9 +74,11 @@ impl Store {
             near,
             sealer,
             remembered: config.capacity,
+            is_bound,
             journal: Lock::new(Journal::new(scope, id)),
             on_error: redis.as_ref().map_or(OnError::Fail, |redis| redis.on_error),
-            remote: redis.map(|redis| Remote::new(redis, scope, places.clone(), lifetime)),
+            remote: redis
+                .map(|redis| Remote::new(redis, scope, places.clone(), lifetime, is_bound)),
             places,
             lifetime,
             told_of_eviction: Lock::default(),
@@ -166,6 +172,13 @@ impl Store {
         }
     }
 
+    /// A client that may use it has used a session which was looked up for it.
+    pub(crate) fn used(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
+        if self.is_bound {
+            self.touch(host, key, now);
+        }
+    }
+
     /// What opens and seals ids, if pins are kept in these.
     pub(crate) fn sealer(&self) -> Option<&Sealer> {
         self.sealer.as_ref()
@@ -211,6 +224,8 @@ impl Store {
         let ended = Pin { place, incarnation: None, subject: None, bound_at, used_at: now };
         // If it does not get in, the pod says so again.
         let _ = self.near.bind(host, key, ended, now);
+        // What left is told nobody.
+        self.near.take_left();
     }
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.
@@ -286,7 +301,9 @@ impl Store {
                     if let Lookup::Live(pin) = found
                         && !self.holds(host, &key, now)
                     {
-                        self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
+                        // Who asked may be a stranger, whose use does not count.
+                        let used_at = if self.is_bound { pin.used_at } else { now };
+                        self.bind_near(host, key, Pin { used_at, ..pin }, now);
                     }
                     let looked = |exchange| (exchange, Wake::Looked(found));
                     wakes.extend(exchanges.into_iter().map(looked));

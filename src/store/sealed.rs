@@ -12,6 +12,8 @@
 //! Version, key and scope are its additional data, so it opens nowhere else. The subject is within, so a session
 //! that is presented by another is told from one that is not known.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -42,7 +44,17 @@ pub(crate) struct Opened {
     /// Where the session lives, and since when.
     pub(crate) pin: Pin,
     /// What its pod calls it.
-    pub(crate) id: Vec<u8>,
+    pub(crate) id: PodsId,
+}
+
+/// What a pod calls a session. Whoever knows it can use the session on the pod, so `Debug` shows only its length.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct PodsId(pub(crate) Vec<u8>);
+
+impl fmt::Debug for PodsId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PodsId({} bytes)", self.0.len())
+    }
 }
 
 impl Sealer {
@@ -69,7 +81,7 @@ impl Sealer {
         let plain = self.ring.open(*tag, nonce, &self.context(), sealed)?;
         let (pin, _, id) = Pin::unpack(&plain)?;
         // Whoever has the keys may be an older or newer release, so not even that is taken for granted.
-        let id = SessionId::parse(id).ok()?.bytes().to_vec();
+        let id = PodsId(SessionId::parse(id).ok()?.bytes().to_vec());
         Some(Opened { pin, id })
     }
 

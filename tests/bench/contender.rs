@@ -76,7 +76,7 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
     let subject = |claim: Value| {
         Box::new(move |plugin: &mut Value| plugin["session"] = json!({"bind_to": [claim]}))
     };
-    let by_property: Change = subject(json!({"property": ["request", "scheme"]}));
+    let by_property: Change = subject(json!({"property": ["listener_direction"]}));
     let by_header: Change = subject(json!({"header": "content-type"}));
     let changes: [(_, &[Kind], _); 3] = [
         ("sealed", &[Kind::Call, Kind::Initialize], Box::new(sealed) as Change),

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -121,6 +122,32 @@ func commandsOf(t *testing.T, page string) []string {
 		t.Fatalf("%s: %v", page, commands)
 	}
 	return commands
+}
+
+// A block of the page is values, on top of the least that there can be, or a part of a Deployment.
+func TestEveryBlockOfThePageIsTaken(t *testing.T) {
+	deployments := 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(file(t, "istio/README.md"), -1) {
+		if deployment := new(appsv1.Deployment); strings.HasPrefix(block[1], "spec:\n") {
+			if err := yaml.UnmarshalStrict([]byte(block[1]), deployment); err != nil {
+				t.Errorf("%v: %s", err, block[1])
+			}
+			if env := deployment.Spec.Template.Spec.Containers[0].Env; env[0].Name != "PODPIN_KEYS" || env[0].ValueFrom.SecretKeyRef.Key != "keys" {
+				t.Errorf("%v", env)
+			}
+			deployments++
+			continue
+		}
+		rendered, err := template(t, "myserver", overlay(t, leastEndpoint, block[1]))
+		if err != nil {
+			t.Errorf("%s: %s", block[1], rendered)
+		} else if said, err := check(t, configuration(t, rendered)); err != nil {
+			t.Errorf("%s: %s", block[1], said)
+		}
+	}
+	if deployments != 1 {
+		t.Errorf("%d Deployments", deployments)
+	}
 }
 
 // What needs no cluster is run; of the rest, whatever the command reads is there and the program has it.

@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "writes the golden files anew")
 
 // The plain manifests, by their names.
-var manifests = []string{"gateway-authority", "gateway-endpoint", "sidecar-authority", "sidecar-endpoint"}
+var manifests = []string{"gateway-authority", "gateway-endpoint", "gateway-sealed", "sidecar-authority", "sidecar-endpoint"}
 
 func manifest(t *testing.T, name string) string {
 	t.Helper()
@@ -114,6 +114,7 @@ spec:
 
 var ownRoutesOf = map[string]string{
 	"gateway-endpoint": fmt.Sprintf(ownRoutes, "mcp.example.com", "istio-system/public"),
+	"gateway-sealed":   fmt.Sprintf(ownRoutes, "mcp.example.com", "istio-system/public"),
 	"sidecar-endpoint": fmt.Sprintf(ownRoutes, "mcp-myserver.default.svc.cluster.local", "mesh"),
 }
 

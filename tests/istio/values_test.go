@@ -29,6 +29,14 @@ where: {sidecars: [{namespace: default}]}
 module: {url: file:///podpin.wasm}
 `
 
+// Keys as `openssl rand` makes them, in both forms.
+const (
+	key      = "q1oyjR0HWVkgmAWdJ2AgR3QsnGmPzGLQF0tzmhFYdXE="
+	otherKey = "5f1c0e8e9b7a4d3350c6f2a1087be96d24f3b8017ce5da9206413fc8ea57b09d"
+	someKeys = "[{id: a, key: " + key + "}, {id: b, key: " + otherKey + "}]"
+	sealed   = "store: {kind: sealed, keys_env: K}\n"
+)
+
 // Overlays of values, and what the refusal of each says.
 var refused = []struct{ base, values, says string }{
 	{"", "mode: ''", "mode: missing"},
@@ -93,6 +101,45 @@ var refused = []struct{ base, values, says string }{
 	{leastEndpoint, "store: {kind: redis, cluster: x, token: t}", "store.token: is for the dialect upstash"},
 	{leastEndpoint, "store: {kind: redis, cluster: x, dialect: upstash, user: a, password: b}", "store.user: is for the dialect webdis"},
 	{leastEndpoint, "store: {kind: redis, cluster: x, on_error: retry}", "/store/on_error"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, token_env: T}", "store.token_env: is for the dialect upstash"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, dialect: upstash, password_env: P}", "store.password_env: is for the dialect webdis"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, password_env: P}", "store.user: missing"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, user: u, password: p, password_env: P}", "store.password_env: does not go with store.password"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, dialect: upstash, token: t, token_env: T}", "store.token_env: does not go with store.token"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, user: u, password_env: my-password}", "/store/password_env"},
+	{leastEndpoint, "store: {kind: redis, cluster: x, remember_ended: 1}", "store.remember_ended: is for store.kind sealed"},
+	{leastEndpoint, "store: {password_env: P}", "store.password_env: is for store.kind redis"},
+	{leastEndpoint, "store: {keys_env: K}", "store.keys_env: is for store.kind sealed or redis"},
+	{leastEndpoint, "store: {keys: " + someKeys + "}", "store.keys: is for store.kind sealed or redis"},
+	{leastEndpoint, "store: {kind: sealed}", "store.keys_env: missing"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: 1K}", "/store/keys_env"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: K, keys: " + someKeys + "}", "store.keys_env: does not go with store.keys"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: K, capacity: 1000}", "store.capacity: is not for store.kind sealed"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: K, remember_ended: 4194305}", "/store/remember_ended"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: K, timeout: 1s}", "store.timeout: is for store.kind redis"},
+	{leastEndpoint, "store: {kind: sealed, keys_env: K, front: {service: webdis}}", "store.front.service: is for store.kind redis"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a}]}", "/store/keys/0"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: 'a:b', key: x}]}", "/store/keys/0/id"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a, key: c2hvcnQ=}]}", "store.keys[0].key: is not 32 bytes"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a, key: " + strings.Repeat("ab", 32) + "}]}", "store.keys[0].key: is not random"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a, key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}]}", "store.keys[0].key: is not random"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a, key: " + key + "}, {id: a, key: " + otherKey + "}]}", "store.keys[1]: is the same key"},
+	{leastEndpoint, "store: {kind: sealed, keys: [{id: a, key: " + key + "}, {id: b, key: '" + key + "'}]}", "store.keys[1]: is the same key"},
+	{leastEndpoint + sealed, "session: {idle_timeout: 1h}", "session.idle_timeout: has no effect with store.kind sealed"},
+	{leastEndpoint + sealed, "sse_paths: [/sse]", "sse_paths: does not go with store.kind sealed"},
+	{leastAuthority + sealed, "placement: {policy: least_sessions}", "placement.policy: least_sessions does not go with store.kind sealed"},
+	{leastEndpoint, "session: {require_subject: true}", "session.require_subject: session.bind_to does not say"},
+	{leastEndpoint, "session: {bind_to: {header: x-user}}", "/session/bind_to"},
+	{leastEndpoint, "session: {bind_to: [x-user]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [[]]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{header: X-User}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{header: authorization}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{header: x-podpin-user}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{property: [request, id]}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{property: [connection, id]}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{property: []}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [{property: [a], header: b}]}", "/session/bind_to/0"},
+	{leastEndpoint, "session: {bind_to: [[{header: a}, {property: a}]]}", "/session/bind_to/0/1"},
 	{leastEndpoint, "session: {idle_timeout: 2 hours}", "/session/idle_timeout"},
 	{leastEndpoint, "session: {idle_timeout: 10ms}", "session.idle_timeout: 10ms is outside of 1s to 8760h"},
 	{leastEndpoint, "session: {max_age: 9999h}", "session.max_age: 9999h is outside"},
@@ -128,6 +175,10 @@ func TestARefusalShowsNoSecret(t *testing.T) {
 	for _, values := range []string{
 		"store: {kind: redis, cluster: x, token: 'hun ter2'}", "store: {kind: redis, cluster: x, password: \"hunter2\\n\", user: u}",
 		"store: {kind: redis, cluster: x, password: hunter2}", "store: {password: hunter2}",
+		"store: {kind: sealed, keys: [{id: a, key: hunter2}]}", "store: {kind: sealed, keys: [{id: a, key: 'hun ter2ü'}]}",
+		"store: {keys: [{id: a, key: hunter2}]}", "store: {kind: sealed, keys: [{key: hunter2}]}",
+		"store: {kind: sealed, keys_env: hunter2=}", "store: {kind: sealed, keys: [{id: 'a:hunter2', key: x}]}",
+		"store: {kind: sealed, keys_env: K, keys: [{id: a, key: hunter2}]}", "store: {kind: sealed, keys: [{id: a, key: [hunter2]}]}",
 	} {
 		output, err := template(t, "myserver", overlay(t, leastEndpoint, values))
 		if err == nil || strings.Contains(output, "hunter2") || strings.Contains(output, "hun ter2") {
@@ -207,6 +258,16 @@ workload: {addresses: [10.244.0.0/16, 'fd00::/64'], pod_port: 9000}
 probe: {cluster: by_address}
 store: {kind: redis, cluster: x, dialect: upstash, token: t}
 `),
+	overlayText(leastAuthority, `
+store: {kind: redis, cluster: x, user: u, password_env: PASSWORD, keys: `+someKeys+`}
+`),
+	overlayText(leastEndpoint, `
+store: {kind: redis, cluster: x, dialect: upstash, token_env: TOKEN, keys_env: KEYS}
+`),
+	overlayText(leastEndpoint, `
+store: {kind: sealed, keys_env: KEYS, remember_ended: 0}
+session: {bind_to: [{property: [connection, uri_san_peer_certificate]}, [{header: x-issuer}, {header: x-user}]], require_subject: true}
+`),
 }
 
 func overlayText(base, values string) string { return base + "\n---\n" + values }
@@ -275,7 +336,14 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		"workload.cluster_domain":   {"x", "-x", "a.b.c", strings.Repeat("a.", 90) + "b"},
 		"workload.addresses":        {"[]", "['10.0.0.0/8']", "['10.0.0.1/8']", "['10.0.0.0/7']", "['::ffff:0:0/96']", "['fe80::/64']", "['fd00::/64', '999.0.0.0/8']", "['0.0.0.0/0']", "['fd00::1/64']", "['169.254.169.254/32']", "['128.0.0.0/8']", "['a9fe::/16']", "['::/8']", "['fd00:10:ff00::/40']", "['1:2:3:4:5:6:7:8/128']", "['1:2:3:4:5:6:7:8/127']", "['fec0::/10']", "['fe00::/8']", "['1::2::3/128']", "['1:2:3/128']", "['10.0.0/24']", "['01.0.0.0/8']", "['168.0.0.0/8']", "['169.0.0.0/8']", "['169.252.0.0/15']", "['169.254.0.0/15']", "['12345::/32']"},
 		"workload.pod_port":         {"1", "65535", "65536"},
-		"store.kind":                {"shared_data", "redis"},
+		"store.kind":                {"shared_data", "redis", "sealed"},
+		"store.keys":                {"[]", someKeys, "[{id: a, key: " + strings.TrimSuffix(key, "=") + "}]", "[{id: a, key: " + strings.ToUpper(otherKey) + "}]", "[{id: a, key: " + strings.Replace(key, "X", "Y", 2) + "}]", "[{id: a, key: " + key[:42] + "F=}]", "[{id: a, key: _-" + key[2:] + "}]", "[{id: a, key: _+" + key[2:] + "}]", "[{id: a, key: YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=}]", "[{id: a, key: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff}]"},
+		"store.keys_env":            {"K", "_k1", "1K", "K-1", "''", strings.Repeat("K", 257)},
+		"store.remember_ended":      {"0", "4194304", "-1", "0.5"},
+		"store.password_env":        {"P", "p p"},
+		"store.token_env":           {"T"},
+		"session.bind_to":           {"[]", "[{header: x-user}]", "[{header: 'x:user'}]", "[{header: cookie}]", "[{property: [a, 'b c']}]", "[{property: [a]}]", "[{property: [upstream, address]}]", "[{property: [connection, id]}]", "[{property: [connection, mtls]}]", "[{property: [connection]}]", "[{header: x-envoy-a}]", "[{header: x-envoy}]", "[[{property: [a]}, {header: b}]]", "[[]]", "[{}]", "[{property: [" + strings.Repeat("a, ", 16) + "a]}]"},
+		"session.require_subject":   {"true", "false", "null"},
 		"store.capacity":            {"8", "4194304", "4194305", "8.5"},
 		"store.cluster":             {"x", "outbound|1||x", "a b"},
 		"store.timeout":             {"1ms", "60000ms", "61s", "0s", "1m", "99999999999s"},
@@ -318,10 +386,23 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		for _, name := range names {
 			for _, value := range pools[name] {
 				more := nested(name, value)
-				if strings.HasPrefix(name, "store.") && name != "store.kind" && name != "store.capacity" {
-					more = overlay(t, "store: {kind: redis, cluster: x}", more)
+				kinds := []string{""}
+				switch name {
+				case "store.kind", "store.capacity":
+				case "store.keys", "store.keys_env", "store.remember_ended":
+					kinds = []string{"store: {kind: redis, cluster: x}", "store: {kind: sealed}", sealed}
+				case "store.password", "store.password_env":
+					kinds = []string{"store: {kind: redis, cluster: x, user: u}"}
+				case "store.token", "store.token_env":
+					kinds = []string{"store: {kind: redis, cluster: x, dialect: upstash}"}
+				default:
+					if strings.HasPrefix(name, "store.") {
+						kinds = []string{"store: {kind: redis, cluster: x}"}
+					}
 				}
-				try(overlay(t, base, more))
+				for _, kind := range kinds {
+					try(overlay(t, base, overlay(t, kind, more)))
+				}
 			}
 		}
 		for range 60 {

@@ -111,6 +111,7 @@ macro_rules! scenarios_of_any_store {
             a_session_is_served_to_who_opened_it_alone,
             a_session_of_nobody_is_served_to_anybody,
             nobody_opens_a_session_where_a_subject_is_required,
+            no_spelling_leads_to_a_session_of_another,
             an_era_without_sessions_does_not_use_those_of_subjects,
         }
     };
@@ -134,6 +135,7 @@ macro_rules! common_scenarios {
             messages_reach_the_pod_of_their_stream,
             a_session_of_sse_ends_with_its_stream,
             a_message_of_an_unknown_session_is_answered_404_at_once,
+            a_stream_is_for_who_opened_it_alone,
         }
     };
 }
@@ -201,6 +203,12 @@ macro_rules! each_model_scenario {
             use super::*;
             use $crate::model::Model;
             $crate::each_sealed_scenario!(Model::<$engine>::sealed);
+            mod timed {
+                use super::*;
+                $crate::scenario_tests! { Model::<$engine>::sealed, Authority;
+                    a_sealed_session_ends_by_its_age_alone,
+                }
+            }
         }
 
         mod webdis {

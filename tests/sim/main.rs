@@ -9,6 +9,7 @@ mod lacks;
 mod orphans;
 mod pings;
 mod records;
+mod strangers;
 mod ticks;
 mod write_back;
 

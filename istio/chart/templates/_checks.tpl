@@ -180,44 +180,7 @@ refuse. A filter that refuses its configuration can take a listener down with it
 
 {{- define "podpin.check.filter" -}}
 {{- $values := .Values -}}
-{{- with $values.store -}}
-{{- if eq .kind "redis" -}}
-{{- if and .front.service .cluster -}}
-{{- fail "store.cluster: store.front.service names the front already" -}}
-{{- end -}}
-{{- if and .front.service .authority -}}
-{{- fail "store.authority: store.front gives it; it goes with store.cluster" -}}
-{{- end -}}
-{{- if not (or .front.service .cluster) -}}
-{{- fail "store.front.service: missing; the Service of the HTTP front of the Redis" -}}
-{{- end -}}
-{{- if and .front.service (not .front.port) -}}
-{{- fail "store.front.port: missing" -}}
-{{- end -}}
-{{- if eq .dialect "upstash" -}}
-{{- if or .user .password -}}
-{{- fail "store.user: is for the dialect webdis; upstash takes store.token" -}}
-{{- end -}}
-{{- else -}}
-{{- if .token -}}
-{{- fail "store.token: is for the dialect upstash; webdis takes store.user and store.password" -}}
-{{- end -}}
-{{- if ne (empty .user) (empty .password) -}}
-{{- fail (printf "store.%s: missing; user and password go together" (ternary "user" "password" (empty .user))) -}}
-{{- end -}}
-{{- end -}}
-{{- include "podpin.check.bounds" (list "store.timeout" .timeout 1 60000 "1ms to 1m") -}}
-{{- else -}}
-{{- range $key := list "cluster" "authority" "timeout" "key_prefix" "dialect" "user" "password" "token" "on_error" -}}
-{{- if get $values.store $key -}}
-{{- fail (printf "store.%s: is for store.kind redis" $key) -}}
-{{- end -}}
-{{- end -}}
-{{- if .front.service -}}
-{{- fail "store.front.service: is for store.kind redis" -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- include "podpin.check.store" $values.store -}}
 {{- with $values.session -}}
 {{- $year := 31536000000 -}}
 {{- include "podpin.check.bounds" (list "session.idle_timeout" .idle_timeout 1000 $year "1s to 8760h") -}}
@@ -227,6 +190,20 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- if gt (include "podpin.milliseconds" .idle_timeout | atoi) (include "podpin.milliseconds" $most | atoi) -}}
 {{- fail (printf "session.idle_timeout: %s is longer than session.max_age, %s" .idle_timeout $most) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .require_subject (not .bind_to) -}}
+{{- fail "session.require_subject: session.bind_to does not say where a subject comes from" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $values.store.kind "sealed" -}}
+{{- if $values.session.idle_timeout -}}
+{{- fail "session.idle_timeout: has no effect with store.kind sealed, where nobody notes uses; session.max_age has" -}}
+{{- end -}}
+{{- if $values.sse_paths -}}
+{{- fail "sse_paths: does not go with store.kind sealed; the session id of HTTP+SSE is in a body" -}}
+{{- end -}}
+{{- if eq $values.placement.policy "least_sessions" -}}
+{{- fail "placement.policy: least_sessions does not go with store.kind sealed, where nobody counts sessions" -}}
 {{- end -}}
 {{- end -}}
 {{- if $values.placement.drain -}}
@@ -257,6 +234,104 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- end -}}
 {{- if and (ne $values.mode "endpoint") (ne $values.endpoint_header "x-podpin-endpoint") -}}
 {{- fail "endpoint_header: is for mode endpoint" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "podpin.check.store" -}}
+{{- $store := . -}}
+{{- if eq .kind "redis" -}}
+{{- if and .front.service .cluster -}}
+{{- fail "store.cluster: store.front.service names the front already" -}}
+{{- end -}}
+{{- if and .front.service .authority -}}
+{{- fail "store.authority: store.front gives it; it goes with store.cluster" -}}
+{{- end -}}
+{{- if not (or .front.service .cluster) -}}
+{{- fail "store.front.service: missing; the Service of the HTTP front of the Redis" -}}
+{{- end -}}
+{{- if and .front.service (not .front.port) -}}
+{{- fail "store.front.port: missing" -}}
+{{- end -}}
+{{- if eq .dialect "upstash" -}}
+{{- range $key := list "user" "password" "password_env" -}}
+{{- if get $store $key -}}
+{{- fail (printf "store.%s: is for the dialect webdis; upstash takes store.token" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- range $key := list "token" "token_env" -}}
+{{- if get $store $key -}}
+{{- fail (printf "store.%s: is for the dialect upstash; webdis takes store.user and store.password" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (empty .user) (and (empty .password) (empty .password_env)) -}}
+{{- fail (printf "store.%s: missing; user and password go together" (ternary "user" "password" (empty .user))) -}}
+{{- end -}}
+{{- end -}}
+{{- include "podpin.check.bounds" (list "store.timeout" .timeout 1 60000 "1ms to 1m") -}}
+{{- else -}}
+{{- range $key := list "cluster" "authority" "timeout" "key_prefix" "dialect" "user" "password" "password_env" "token" "token_env" "on_error" -}}
+{{- if get $store $key -}}
+{{- fail (printf "store.%s: is for store.kind redis" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if .front.service -}}
+{{- fail "store.front.service: is for store.kind redis" -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "keys" "password" "token" -}}
+{{- if and (get $store $key) (get $store (printf "%s_env" $key)) -}}
+{{- fail (printf "store.%s_env: does not go with store.%s" $key $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .kind "sealed" -}}
+{{- if not (or .keys .keys_env) -}}
+{{- fail "store.keys_env: missing; the environment variable that has the keys" -}}
+{{- end -}}
+{{- if not (kindIs "invalid" .capacity) -}}
+{{- fail "store.capacity: is not for store.kind sealed, where no table has sessions" -}}
+{{- end -}}
+{{- else if not (kindIs "invalid" .remember_ended) -}}
+{{- fail "store.remember_ended: is for store.kind sealed" -}}
+{{- end -}}
+{{- if eq .kind "shared_data" -}}
+{{- range $key := list "keys" "keys_env" -}}
+{{- if get $store $key -}}
+{{- fail (printf "store.%s: is for store.kind sealed or redis" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "podpin.check.keys" .keys -}}
+{{- end }}
+
+{{/* What the filter wants of keys. No message shows one. */}}
+{{- define "podpin.check.keys" -}}
+{{- $ids := list -}}
+{{- $all := list -}}
+{{- range $index, $item := . -}}
+{{- $name := printf "store.keys[%d].key" $index -}}
+{{- $hex := lower .key -}}
+{{- if not (regexMatch "^[0-9a-f]{64}$" $hex) -}}
+{{- if not (regexMatch "^([A-Za-z0-9+/]{42}|[A-Za-z0-9_-]{42})[AEIMQUYcgkosw048]=?$" .key) -}}
+{{- fail (printf "%s: is not 32 bytes as base64 or hex; make one by: openssl rand -base64 32" $name) -}}
+{{- end -}}
+{{- $standard := .key | trimSuffix "=" | replace "-" "+" | replace "_" "/" -}}
+{{- $hex = printf "%x" (b64dec (printf "%s=" $standard)) -}}
+{{- end -}}
+{{- $bytes := regexFindAll ".." $hex -1 -}}
+{{- $steps := list -}}
+{{- range $at := until 31 -}}
+{{- $pair := printf "0x%s 0x%s" (index $bytes $at) (index $bytes (add1 $at | int)) | splitList " " -}}
+{{- $steps = append $steps (mod (add 256 (sub (last $pair | int64) (first $pair | int64))) 256) -}}
+{{- end -}}
+{{- if or (lt (len (uniq $bytes)) 16) (eq (len (uniq $steps)) 1) (regexMatch "^([2-6][0-9a-f]|7[0-9a-e]){32}$" $hex) -}}
+{{- fail (printf "%s: is not random; make one by: openssl rand -base64 32" $name) -}}
+{{- end -}}
+{{- if or (has .id $ids) (has $hex $all) -}}
+{{- fail (printf "store.keys[%d]: is the same key as another, or has the same id" $index) -}}
+{{- end -}}
+{{- $ids = append $ids .id -}}
+{{- $all = append $all $hex -}}
 {{- end -}}
 {{- end }}
 

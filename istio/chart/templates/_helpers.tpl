@@ -70,6 +70,15 @@ wasm.podpin.{{ regexReplaceAll "[^A-Za-z0-9_./-]" (include "podpin.scope" .) "_"
 {{- toJson $set -}}
 {{- end }}
 
+{{/* The environment variables of the proxies that the filter reads, as a list. */}}
+{{- define "podpin.variables" -}}
+{{- $names := list -}}
+{{- range $key := list "keys_env" "password_env" "token_env" -}}
+{{- $names = append $names (get $.Values.store $key) -}}
+{{- end -}}
+{{- compact $names | uniq | toJson -}}
+{{- end }}
+
 {{/* The configuration of the filter, as JSON. */}}
 {{- define "podpin.configuration" -}}
 {{- $values := .Values -}}
@@ -93,8 +102,10 @@ wasm.podpin.{{ regexReplaceAll "[^A-Za-z0-9_./-]" (include "podpin.scope" .) "_"
 {{- $_ := set $store "authority" (printf "%s:%d" $host (int .port)) -}}
 {{- end -}}
 {{- end -}}
-{{- if hasKey $store "capacity" -}}
-{{- $_ := set $store "capacity" (int $store.capacity) -}}
+{{- range $key := list "capacity" "remember_ended" -}}
+{{- if hasKey $store $key -}}
+{{- $_ := set $store $key (get $store $key | int) -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := set $config "store" $store -}}
 {{- $sections := dict "session" (include "podpin.set" $values.session | fromJson) "placement" (include "podpin.set" $values.placement | fromJson) "probe" (include "podpin.set" $values.probe | fromJson) -}}

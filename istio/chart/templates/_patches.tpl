@@ -37,9 +37,21 @@ for a configuration that a Wasm filter does not have per host.
                 # The proxy's agent fetches it and hands Envoy a file; no cluster is used.
                 http_uri: {uri: {{ $values.module.url | quote }}, cluster: _, timeout: 30s}
                 sha256: {{ $values.module.sha256 | quote }}
-            {{- if hasPrefix "oci://" $values.module.url }}
-            environment_variables: {key_values: {ISTIO_META_WASM_IMAGE_PULL_POLICY: {{ $values.module.pull_policy }}}}
             {{- end }}
+            {{- $is_image := hasPrefix "oci://" $values.module.url }}
+            {{- $variables := include "podpin.variables" $root | fromJsonArray }}
+            {{- if or $is_image $variables }}
+            environment_variables:
+              {{- if $is_image }}
+              key_values: {ISTIO_META_WASM_IMAGE_PULL_POLICY: {{ $values.module.pull_policy }}}
+              {{- end }}
+              {{- with $variables }}
+              host_env_keys: {{ toJson . }}
+              {{- end }}
+            {{- end }}
+            {{- with $variables }}
+            # Without this, Envoy 1.36 would go on with a running VM, which has not been given these variables.
+            configuration: {"@type": type.googleapis.com/google.protobuf.StringValue, value: {{ join " " . | quote }}}
             {{- end }}
           configuration:
             "@type": type.googleapis.com/google.protobuf.StringValue

@@ -13,6 +13,8 @@ pub(super) struct Commands {
     pub(super) key_prefix: String,
     pub(super) places: Places,
     pub(super) lifetime: Lifetime,
+    /// Whether sessions belong to subjects.
+    pub(super) is_bound: bool,
     /// Signs records, if anything does.
     pub(super) signer: Option<Signer>,
 }
@@ -27,9 +29,12 @@ pub(super) enum Over {
 }
 
 impl Commands {
-    /// Reads a record and keeps it from idling out, at once.
+    /// Reads a record and keeps it from idling out, at once, unless it may be that of another than who asks.
     pub(super) fn look(&self, key: &SessionKey) -> Vec<String> {
-        self.read_and_keep(key, self.lifetime.idle_timeout)
+        match self.is_bound {
+            true => self.get(key),
+            false => self.read_and_keep(key, self.lifetime.idle_timeout),
+        }
     }
 
     /// Reads a record.

@@ -110,7 +110,12 @@ impl Remote {
 
     /// The session is not for this user: that is answered for a second as if there were none.
     pub(in crate::store) fn refuse(&self, key: &SessionKey, user: User, now: Timestamp) {
-        self.state.lock().looks.absent.add(key.as_seen_by(user), now);
+        let absent = &mut self.state.lock().looks.absent;
+        let key = key.as_seen_by(user);
+        // As of one that is not known, a second counts from when the store was asked.
+        if !absent.contains(&key, now) {
+            absent.add(key, now);
+        }
     }
 
     /// A look-up was answered.
@@ -134,7 +139,7 @@ impl Remote {
                 Lookup::Expired
             }
             Found::Pin(pin) => {
-                if self.commands.ages_before_it_idles(&pin, now) {
+                if !self.commands.is_bound && self.commands.ages_before_it_idles(&pin, now) {
                     // The look-up kept it for longer than it may live.
                     self.write(host, key, Write::Keep(Some(pin), now), now);
                 }

@@ -110,12 +110,13 @@ impl Remote {
         scope: &Scope,
         places: Places,
         lifetime: Lifetime,
+        is_bound: bool,
     ) -> Self {
         let key_prefix = redis.key_prefix.clone();
         let signer = redis.keyring.clone().map(|ring| Signer { ring, scope: scope.own_key() });
         Self {
             front: Front::new(redis),
-            commands: Commands { key_prefix, places, lifetime, signer },
+            commands: Commands { key_prefix, places, lifetime, is_bound, signer },
             state: Lock::default(),
         }
     }

@@ -107,6 +107,23 @@ pub fn nobody_opens_a_session_where_a_subject_is_required<D: Driver>(
     assert_eq!(got.ordinal(), ordinal);
 }
 
+/// Servers differ in how they read a path and its query, so nothing that may name a session gets by.
+pub fn no_spelling_leads_to_a_session_of_another<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = bound(driver);
+    let (id, _) = opened_by(&mut driver, "alice");
+    for path in ["/MCP", "/%6dcp", "//mcp", "/a/../mcp", "/mcp/."] {
+        let got = driver.send(by("bob", Ask::tool("count")).session(&id).at(path));
+        if let Some((_, seen)) = got.pod {
+            assert!(!seen.headers.contains_key("mcp-session-id"), "{path}");
+        }
+    }
+    let elsewhere = driver.send(by("bob", Ask::get()).session(&id).at("/another"));
+    let (_, seen) = elsewhere.pod.expect("it goes to a pod");
+    assert_eq!(seen.headers["mcp-session-id"], id.as_str(), "it is none of ours");
+    let count = by("alice", Ask::tool("count")).session(&id);
+    assert_eq!(driver.send(count).text(), "1");
+}
+
 /// Some servers serve GET and DELETE of a session whatever the version says.
 pub fn an_era_without_sessions_does_not_use_those_of_subjects<D: Driver>(
     driver: impl FnOnce(Scene) -> D,

@@ -1,13 +1,14 @@
 //! Sessions whose pins lie in their ids.
 
 use std::thread;
+use std::time::Duration;
 
 use http::Response;
 use serde_json::json;
 
-use super::{is_session_not_found, open, plain};
+use super::{count, is_session_not_found, open, plain};
 use crate::client::Ask;
-use crate::driver::{Driver, Scene};
+use crate::driver::{Driver, Scene, VirtualTime};
 use crate::pods::{App, Seen};
 
 /// What the pods of these scenarios call each session.
@@ -60,6 +61,19 @@ pub fn an_id_that_is_too_long_to_be_sealed_is_passed<D: Driver>(driver: impl FnO
     assert_eq!(got.header("mcp-session-id"), Some("x".repeat(257).as_str()));
     assert_eq!(driver.noted().0, "bad_id_of_pod");
     assert_eq!(driver.counter("bad_id_of_pod"), 1);
+}
+
+/// A stream or a call does not make it live longer, nor does silence end it.
+pub fn a_sealed_session_ends_by_its_age_alone<D: VirtualTime>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = plain(driver);
+    let session = open(&mut driver);
+    driver.advance(Duration::from_secs(24 * 3600 - 1));
+    assert_eq!(count(&mut driver, &session), 1);
+    driver.advance(Duration::from_secs(1));
+    let got = driver.send(Ask::tool("count").session(&session.id));
+    is_session_not_found(&got);
+    assert!(got.pod.is_none());
+    assert_eq!(driver.noted().0, "expired");
 }
 
 pub fn an_id_of_another_workload_is_unknown<D: Driver>(driver: impl Fn(Scene) -> D + Sync) {

@@ -63,3 +63,30 @@ pub fn a_message_of_an_unknown_session_is_answered_404_at_once<D: Driver>(
     let got = driver.send(message("/messages/?session_id="));
     assert_eq!((got.status.as_u16(), got.pod.is_none()), (400, true));
 }
+
+/// However its message names the session.
+pub fn a_stream_is_for_who_opened_it_alone<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = driver(Scene {
+        pods: App::Sse,
+        configure: |plugin| plugin["session"]["bind_to"] = json!([{"header": "x-user"}]),
+        ..Scene::default()
+    });
+    let (got, event) = driver.listen(Ask::get().at("/sse").header("x-user", "alice"));
+    assert_eq!(got.status, 200);
+    let uri = event.lines().find_map(|line| line.strip_prefix("data: ")).expect("a URI").to_owned();
+    let id = uri.split('=').nth(1).expect("an id");
+    for (uri, wanted) in [
+        (uri.clone(), 404),
+        (format!("/messages/?session%5Fid={id}"), 404),
+        (format!("/messages/?SESSION_ID={id}"), 404),
+        (format!("/messages/?session_id=bobs&session_id={id}"), 400),
+        (format!("/messages/?sessionId=bobs&session_id={id}"), 400),
+        (format!("/Messages/?session_id={id}"), 404),
+        ("/messages/".to_owned(), 404),
+    ] {
+        let got = driver.send(message(&uri).header("x-user", "bob"));
+        assert_eq!((got.status.as_u16(), got.pod.is_none()), (wanted, true), "{uri}");
+    }
+    assert_eq!(driver.send(message(&uri).header("x-user", "alice")).status, 202);
+    driver.hang_up();
+}
