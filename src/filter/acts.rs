@@ -69,8 +69,9 @@ impl Filter {
         if let Some(name) = steering.header() {
             host.annotate(Note::Header, name);
         }
-        if let Exchange::Steered { key, .. } = self.exchange {
-            self.worker.begin_use(self.id, key);
+        let idles_out = !self.worker.config.served.is_sealed;
+        if let (true, Exchange::Steered { key, .. }) = (idles_out, &self.exchange) {
+            self.worker.begin_use(self.id, *key);
         }
         Ok(())
     }
