@@ -2,6 +2,7 @@
 
 mod acts;
 mod pod_calls;
+mod request;
 mod response;
 mod sealing;
 
@@ -9,12 +10,12 @@ use std::sync::Arc;
 
 use log::{Level, log, log_enabled};
 
-use crate::exchange::{Act, Effect, Event, Exchange, Intent, ResponseHead, Verdict};
+use crate::exchange::{Act, Effect, Event, Exchange, ResponseHead, Verdict};
 use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
-use crate::http::{Edit, Head, HeaderMap, Packed, Reply};
+use crate::http::{Packed, Reply};
 use crate::keyring::Nonce;
 use crate::pods::{Ordinal, Place};
-use crate::session::{SessionHeader, SessionId, Subject, Timestamp, User};
+use crate::session::{SessionId, Subject, Timestamp, User};
 use crate::steer::Asked;
 use crate::store::sealed::PodsId;
 use crate::store::{Lookup, Wake as Stored};
@@ -71,14 +72,8 @@ impl Filter {
 
     /// The request's headers came.
     pub fn on_request_headers(&mut self, host: &mut impl Host) -> Flow {
-        let (intent, strip_off) = self.read_request(host);
-        if !strip_off.steering.is_empty() {
-            strip(host, strip_off.steering);
-        }
-        if strip_off.session_id {
-            // One that a proxy refuses to remove it does not have.
-            let _ = host.edit(Direction::Request, &Edit::Remove("mcp-session-id".into()));
-        }
+        let (intent, surplus) = self.read_request(host);
+        surplus.strip(host);
         self.settle(host, Event::Asked(intent))
     }
 
@@ -130,9 +125,10 @@ impl Filter {
         match (&self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Store(Stored::Looked(found))) => {
                 let found = found.for_user(User::Client(self.subject));
-                if let (Lookup::Live(_), Exchange::Looking { key, .. }) = (&found, &self.exchange) {
+                if let (Lookup::Live(pin), Exchange::Looking { key, .. }) = (found, &self.exchange)
+                {
                     let (key, now) = (*key, host.now());
-                    self.worker.store.used(host, key, now);
+                    self.worker.store.used(host, key, pin, now);
                 }
                 Some((Direction::Request, self.settle(host, Event::Looked(found))))
             }
@@ -167,35 +163,6 @@ impl Filter {
         }
         self.end_opening();
         self.exchange = Exchange::Over;
-    }
-
-    fn read_request(&mut self, host: &impl Host) -> (Intent, StripOff) {
-        let worker = self.worker.clone();
-        let config = &worker.config;
-        let headers = host.request_headers();
-        let head = Head::read(&headers, |name| config.steering.is_steering(name));
-        let mut intent = Intent::of(&head, &config.served);
-        let is_steered = matches!(intent, Intent::Open | Intent::OpenStream | Intent::Use { .. });
-        if is_steered {
-            self.asked = config.steering.asked(&head);
-        }
-        self.is_grpc = head.is_grpc;
-        let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
-        // In an era without sessions a server may serve them all the same, to whoever has the id.
-        let is_stray = intent == Intent::Sessionless && head.session_id != SessionHeader::None;
-        let session_id = is_stray && config.served.is_bound || config.served.may_slip_by(&head);
-        if is_steered {
-            if config.served.is_bound {
-                let property = |path: &[String]| host.property(path);
-                self.subject = config.bind_to.subject(&config.served.scope, &headers, property);
-            }
-            let opens = matches!(intent, Intent::Open | Intent::OpenStream);
-            if opens && config.require_subject && self.subject.is_none() {
-                intent = Intent::Unidentified;
-            }
-            self.kept = Some(headers.keep());
-        }
-        (intent, StripOff { steering, session_id })
     }
 
     /// Takes an event, does what comes of it, and goes on until the message at hand passes, waits
@@ -338,29 +305,6 @@ impl Filter {
             let pod = pod.map(|pod| format!(" pod {pod}")).unwrap_or_default();
             log!(level, "{}:{session}{pod}", decision.name());
         }
-    }
-}
-
-/// What a request is to lose before it goes on.
-struct StripOff {
-    /// Headers by which a client would choose an upstream.
-    steering: Vec<String>,
-    /// The id of a session, which its protocol version does not have.
-    session_id: bool,
-}
-
-/// Removes headers by which a client would choose an upstream. The one that an earlier instance of
-/// this filter has set is none of them: that has removed the client's.
-fn strip(host: &mut impl Host, steering: Vec<String>) {
-    let ours = host.noted(Note::Header);
-    let mut stripped = false;
-    for name in steering.into_iter().filter(|name| ours.as_deref() != Some(name.as_bytes())) {
-        // One that a proxy refuses to remove it does not have.
-        let _ = host.edit(Direction::Request, &Edit::Remove(name.into()));
-        stripped = true;
-    }
-    if stripped {
-        host.count(Metric::Stripped);
     }
 }
 

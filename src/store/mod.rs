@@ -5,7 +5,9 @@
 //! there when the near cache does not know it. Pins do not change while a session lives, so what
 //! the near cache knows is good until the pod says otherwise.
 
+mod ended;
 mod journal;
+mod near;
 mod outcome;
 mod remote;
 pub(crate) mod sealed;
@@ -14,11 +16,9 @@ mod table;
 
 use std::ops::Range;
 
-use log::warn;
-
 use crate::host::{CallId, CallResponse, ExchangeId, Host};
 use crate::lock::Lock;
-use crate::pods::{Ordinal, Place, Places};
+use crate::pods::{Place, Places};
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp, User};
 use crate::telemetry::Metric;
 
@@ -28,7 +28,7 @@ pub use remote::dialect::Dialect;
 use remote::{Opened, Outcome, Remote, is_same};
 pub(crate) use sealed::Sealer;
 pub use settings::{MAX_CAPACITY, MIN_CAPACITY, OnError, RedisConfig, StoreConfig};
-use table::{Put, Table, Why};
+use table::Table;
 
 /// The pins of one workload.
 #[derive(Debug)]
@@ -99,20 +99,15 @@ impl Store {
         self.count_evicted(host);
         let Some(remote) = &self.remote else { return Some(found) };
         match found {
-            // Who may not use it waits as long as who asks for one that is not known.
-            Lookup::Live(pin) if !pin.is_open_to(user) => {
-                match remote.was_refused(&key, user, now) {
-                    true => Some(found),
-                    false => remote.look(host, exchange, key, now),
-                }
-            }
-            Lookup::Live(pin) => {
+            Lookup::Live(pin) if pin.is_open_to(user) => {
                 if self.lifetime.wants_refresh(pin.used_at, now) {
                     remote.keep(host, key, Some(pin), now);
                 }
                 Some(found)
             }
-            // Another proxy may have seen it since.
+            _ if remote.was_refused(&key, user, now) => Some(Lookup::Strangers),
+            // Another proxy may have seen it since. And who may not use it waits as long as who asks for one
+            // that is not known.
             _ => remote.look(host, exchange, key, now),
         }
     }
@@ -172,60 +167,13 @@ impl Store {
         }
     }
 
-    /// A client that may use it has used a session which was looked up for it.
-    pub(crate) fn used(&self, host: &mut impl Host, key: SessionKey, now: Timestamp) {
-        if self.is_bound {
-            self.touch(host, key, now);
+    /// A client that may use it uses a session which was looked up for it.
+    pub(crate) fn used(&self, host: &mut impl Host, key: SessionKey, pin: Pin, now: Timestamp) {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.is_bound) else { return };
+        if !self.holds(host, &key, now) {
+            self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
+            remote.keep(host, key, Some(pin), now);
         }
-    }
-
-    /// What opens and seals ids, if pins are kept in these.
-    pub(crate) fn sealer(&self) -> Option<&Sealer> {
-        self.sealer.as_ref()
-    }
-
-    /// What a sealed id that opens says of its session.
-    pub(crate) fn judge(
-        &self,
-        host: &impl Host,
-        key: &SessionKey,
-        pin: Pin,
-        now: Timestamp,
-    ) -> Lookup {
-        if now.since(pin.bound_at) >= self.lifetime.max_age {
-            return Lookup::Expired;
-        }
-        let has_ended = self.remembered > 0 && self.near.held(host, key, now).is_some();
-        match self.places.include(pin.place) && !has_ended {
-            true => Lookup::Live(pin),
-            false => Lookup::Unknown,
-        }
-    }
-
-    /// Whether a session of the workload can live there.
-    pub(crate) fn includes(&self, place: Place) -> bool {
-        self.places.include(place)
-    }
-
-    /// Keeps in mind that a session has ended whose id still opens.
-    fn remember_end(
-        &self,
-        host: &mut impl Host,
-        key: SessionKey,
-        pin: Option<Pin>,
-        now: Timestamp,
-    ) {
-        if self.remembered == 0 {
-            return;
-        }
-        // Where it lived does not matter any more. How long its id opens does.
-        let bound_at = pin.map_or(now, |pin| pin.bound_at);
-        let place = Place::Pod(Ordinal(0));
-        let ended = Pin { place, incarnation: None, subject: None, bound_at, used_at: now };
-        // If it does not get in, the pod says so again.
-        let _ = self.near.bind(host, key, ended, now);
-        // What left is told nobody.
-        self.near.take_left();
     }
 
     /// Notes that a session is in use although it sent no request: it holds a stream open.
@@ -298,12 +246,12 @@ impl Store {
         for outcome in remote.on_call_response(host, call, response, now) {
             match outcome {
                 Outcome::Looked { key, exchanges, found } => {
+                    // Who asked may be a stranger, whose use does not count.
                     if let Lookup::Live(pin) = found
+                        && !self.is_bound
                         && !self.holds(host, &key, now)
                     {
-                        // Who asked may be a stranger, whose use does not count.
-                        let used_at = if self.is_bound { pin.used_at } else { now };
-                        self.bind_near(host, key, Pin { used_at, ..pin }, now);
+                        self.bind_near(host, key, Pin { used_at: now, ..pin }, now);
                     }
                     let looked = |exchange| (exchange, Wake::Looked(found));
                     wakes.extend(exchanges.into_iter().map(looked));
@@ -345,15 +293,6 @@ impl Store {
         }
     }
 
-    /// Forgets a session here, unless another has its id by now.
-    fn forget(&self, host: &mut impl Host, key: &SessionKey, pin: &Pin, now: Timestamp) {
-        if let Lookup::Live(known) = self.look_near(host, key, User::Itself, now)
-            && is_same(&known, pin)
-        {
-            self.near.unbind(host, key);
-        }
-    }
-
     /// The one place that decides what a store that fails means for a new session.
     fn bind_without_remote(
         &self,
@@ -368,57 +307,6 @@ impl Store {
                 host.count(Metric::NotShared);
                 self.bind_near(host, key, pin, now)
             }
-        }
-    }
-
-    /// What the near table knows of a session. A pin on a place outside of the workload, or of
-    /// another mode of steering, is as good as none.
-    fn look_near(
-        &self,
-        host: &mut impl Host,
-        key: &SessionKey,
-        user: User,
-        now: Timestamp,
-    ) -> Lookup {
-        match self.near.look_for(host, key, user, now) {
-            Lookup::Live(pin) if !self.places.include(pin.place) => Lookup::Unknown,
-            found => found,
-        }
-    }
-
-    /// Whether the near table has a session of the workload's by this key.
-    fn holds(&self, host: &impl Host, key: &SessionKey, now: Timestamp) -> bool {
-        self.near.held(host, key, now).is_some_and(|pin| self.places.include(pin.place))
-    }
-
-    fn bind_near(
-        &self,
-        host: &mut impl Host,
-        key: SessionKey,
-        pin: Pin,
-        now: Timestamp,
-    ) -> Binding {
-        let mut put = self.near.bind(host, key, pin, now);
-        if put == Put::Taken && self.look_near(host, &key, User::Itself, now) == Lookup::Unknown {
-            // By a pin that is of no use here.
-            self.near.unbind(host, &key);
-            put = self.near.bind(host, key, pin, now);
-        }
-        self.count_evicted(host);
-        match put {
-            Put::Done => Binding::Bound,
-            Put::Taken => Binding::Taken,
-            Put::Failed => Binding::Failed,
-        }
-    }
-
-    fn count_evicted(&self, host: &mut impl Host) {
-        let left = self.near.take_left();
-        let evicted = left.iter().filter(|left| left.why == Why::GaveWay).count();
-        (0..evicted).for_each(|_| host.count(Metric::Evicted));
-        let lost = evicted > 0 && self.remote.is_none();
-        if lost && !std::mem::replace(&mut *self.told_of_eviction.lock(), true) {
-            warn!("live sessions give way to new ones; store.capacity is too small");
         }
     }
 }

@@ -50,15 +50,18 @@ fn asked(sim: &mut Sim, id: &str, record: Option<&str>) -> Vec<Vec<String>> {
 
 #[test]
 fn a_stranger_makes_the_store_be_asked_as_often_as_who_invents_an_id() {
-    let mut sim = bound();
-    let record = opened(&mut sim, "alices");
-    for half_second in 0..8 {
-        let alices = asked(&mut sim, "alices", Some(&record)).len();
-        let invented = asked(&mut sim, "invented", None).len();
-        assert_eq!(alices, invented, "after {half_second} half seconds");
-        assert_eq!(alices, 1 - half_second % 2, "once a second");
-        sim.advance(Duration::from_millis(500));
-        drop(store_calls(&mut sim));
+    let mut opener = bound();
+    let record = opened(&mut opener, "alices");
+    // By the proxy that knows the session, and by another.
+    for mut sim in [opener, bound()] {
+        for half_second in 0..8 {
+            let alices = asked(&mut sim, "alices", Some(&record)).len();
+            let invented = asked(&mut sim, "invented", None).len();
+            assert_eq!(alices, invented, "after {half_second} half seconds");
+            assert_eq!(alices, 1 - half_second % 2, "once a second");
+            sim.advance(Duration::from_millis(500));
+            drop(store_calls(&mut sim));
+        }
     }
 }
 
@@ -90,9 +93,12 @@ fn who_a_session_belongs_to_uses_it_though_another_asked_first() {
         (ask(&mut other, "bob", "alices"), ask(&mut other, "alice", "alices"));
     let calls = store_calls(&mut other);
     assert_eq!(calls.len(), 1);
-    other.advance(Duration::from_secs(1800));
+    // A record tells when the session was opened, not when it was used last.
+    other.advance(Duration::from_secs(3 * 3600));
     other.respond_to_call(calls[0].0, response(&json!({"GET": record}).to_string()));
     assert_eq!((status(&other.step(bob)), other.step(alice)), (404, Step::Go));
     let kept = store_calls(&mut other);
     assert_eq!(command(&kept[0].1)[0], "GETEX", "alice's is a use");
+    assert_eq!(ask(&mut other, "alice", "alices").1, Step::Go);
+    assert_eq!(store_calls(&mut other).len(), 0, "it is known here by now");
 }
