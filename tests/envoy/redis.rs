@@ -3,6 +3,7 @@
 mod faults;
 mod interrupted;
 mod signed;
+mod subjects;
 mod successors;
 mod versions;
 
