@@ -6,9 +6,11 @@ use anyhow::Result;
 use kit::bootstrap::{self, Bootstrap};
 use kit::dns::{Dns, any_port, pod_ip};
 use kit::envoy::Envoy;
+use kit::jwt::{ISSUER, bearer};
 use kit::pods::{App, Pods};
 use kit::redis::{Redis, Webdis};
 use kit::tls::Tls;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Everything that an example needs around it.
@@ -21,9 +23,11 @@ struct Running {
 
 /// Runs until Ctrl-C.
 pub(crate) async fn run(example: &str) -> Result<()> {
-    let bootstrap = Bootstrap::example(example)?;
+    let mut bootstrap = Bootstrap::example(example)?;
+    let authn = |filter: &Value| filter["name"] == "envoy.filters.http.jwt_authn";
+    let token = bootstrap.filters().iter().any(authn).then(|| bearer(ISSUER, "you", 1));
     let running = start(bootstrap).await?;
-    println!("{}", what_to_try(&running.envoy));
+    println!("{}", what_to_try(&running.envoy, token.as_deref()));
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -81,11 +85,13 @@ fn ports_are_free(has_redis: bool) -> bool {
         && UdpSocket::bind((Ipv4Addr::LOCALHOST, bootstrap::DNS)).is_ok()
 }
 
-fn what_to_try(envoy: &Envoy) -> String {
+fn what_to_try(envoy: &Envoy, token: Option<&str>) -> String {
     let (url, admin, log) = (envoy.url("/mcp"), envoy.admin, envoy.log_file());
     let log = log.display();
-    let headers = "-H 'content-type: application/json' \
-                   -H 'accept: application/json, text/event-stream'";
+    let token = token.map(|token| format!(" -H 'authorization: {token}'")).unwrap_or_default();
+    let headers = format!(
+        "-H 'content-type: application/json' -H 'accept: application/json, text/event-stream'{token}"
+    );
     format!(
         r#"An MCP client connects to   {url}
 Envoy's admin page is       http://{admin}

@@ -43,6 +43,13 @@ fn the_demonstration_with_a_redis_loses_no_call() {
 }
 
 #[test]
+fn the_demonstration_with_sealed_ids_loses_no_call() {
+    let output = demonstrate(&["sealed"]);
+    assert_eq!(row(&output, "calls lost"), ["0", "0", "0"]);
+    assert_eq!(row(&output, "calls that found theirs"), ["150", "150", "150"]);
+}
+
+#[test]
 fn what_the_main_example_says_to_try_works() {
     try_out("envoy.yaml");
 }
@@ -50,6 +57,12 @@ fn what_the_main_example_says_to_try_works() {
 #[test]
 fn what_the_example_with_a_redis_says_to_try_works() {
     try_out("redis.yaml");
+}
+
+/// With a token that its issuer would give out.
+#[test]
+fn what_the_example_with_tokens_says_to_try_works() {
+    try_out("identity.yaml");
 }
 
 #[test]

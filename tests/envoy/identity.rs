@@ -3,14 +3,13 @@
 use http::HeaderMap;
 use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
-use kit::jwt::bearer;
+use kit::jwt::{ISSUER, bearer};
 use kit::peers::Peers;
 use kit::pods::App;
 use kit::setup::Setup;
 use serde_json::json;
 
 const EXAMPLE: &str = "identity.yaml";
-const ISSUER: &str = "https://issuer.example";
 
 async fn setup(change: impl FnOnce(Bootstrap) -> Bootstrap) -> Setup {
     Setup::start(EXAMPLE, App::Stateful, change).await.expect("the set-up starts")

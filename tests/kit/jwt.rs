@@ -8,6 +8,9 @@ use sha2::Sha256;
 
 const KEY: &[u8] = b"example-key-that-anybody-can-read";
 
+/// Whose tokens it takes.
+pub const ISSUER: &str = "https://issuer.example";
+
 /// A token of this subject, as an `authorization` header has it. Tokens with other numbers are others.
 pub fn bearer(issuer: &str, subject: &str, number: u32) -> String {
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
