@@ -92,7 +92,21 @@ pub(crate) fn all(setup: &SharedSetup) -> Result<Vec<Contender>> {
         let (module, kinds) = (Module::Built, &[Kind::Call]);
         all.push(Contender { name, module, bootstrap, kinds, by_pod: false });
     }
+    if let Some(only) = only() {
+        // All are compared with the first.
+        let mut number = 0;
+        all.retain(|contender| {
+            number += 1;
+            number == 1 || only.iter().any(|name| name == contender.name)
+        });
+    }
     Ok(all)
+}
+
+/// The names in `$ONLY`, between semicolons.
+fn only() -> Option<Vec<String>> {
+    let names = std::env::var("ONLY").ok().filter(|names| !names.is_empty())?;
+    Some(names.split(';').map(|name| name.trim().to_owned()).collect())
 }
 
 /// `$BASELINE`, and the examples that go with it: `$BASELINE_EXAMPLES`, or those of today.

@@ -2,7 +2,8 @@
 //! must keep, and fails when one is exceeded.
 //!
 //! `BASELINE` names an older module to compare with, `BASELINE_EXAMPLES` the directory of the
-//! examples of its time, and `ROUNDS` how often processor time is measured.
+//! examples of its time, `ROUNDS` how often processor time is measured, and `ONLY` some of those that are
+//! compared, such as `authority; sealed`.
 
 mod contender;
 mod cpu;

@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
             let bound = OF_AUTHORITY.iter().find(|(it, _)| *it == self.contenders[number].name);
             if let (Some((_, bound)), Kind::Call) = (bound, kind) {
                 let authority = self.contenders.iter().position(|it| it.name == "authority");
-                let authority = authority.expect("it is measured");
+                let Some(authority) = authority else { continue };
                 let ratio = self.ratio(kind, number, authority).median;
                 rules.push(Rule::at_most(*bound, ratio, &format!("x authority: {name}")));
             }

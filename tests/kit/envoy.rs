@@ -220,11 +220,6 @@ impl Envoy {
         counts.sum()
     }
 
-    /// Whether a pod is an endpoint of any cluster.
-    pub async fn knows(&self, pod: SocketAddr) -> bool {
-        self.clusters().await.contains(&format!("::{pod}::"))
-    }
-
     async fn clusters(&self) -> String {
         let url = format!("http://{}/clusters", self.admin);
         let clusters = reqwest::get(url).await.expect("the admin page").text().await;
