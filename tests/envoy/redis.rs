@@ -11,11 +11,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kit::client::{Ask, Session};
-use kit::envoy::Envoy;
+use kit::envoy::{Envoy, minor};
 use kit::link::{Balancer, Mode};
 use kit::mini_redis::Front;
+use kit::mode::Mode as Steering;
 use kit::pods::App;
-use kit::setup::{RedisFront, SharedSetup};
+use kit::setup::{RedisFront, SharedSetup, on_free_ports};
 use kit::wait::{until, within};
 use podpin::session::{Scope, SessionId};
 use serde_json::json;
@@ -349,4 +350,25 @@ async fn ten_thousand_sessions_take_little() {
         assert_eq!(setup.redis.calls(command).await, 0, "{command}");
     }
     assert_eq!(setup.redis.calls("set").await, SESSIONS);
+}
+
+/// What is looked up is steered from within a callback that is none of the request's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_another_envoy_is_found_in_every_mode() {
+    for mode in Steering::ALL.into_iter().filter(|mode| *mode != Steering::OriginalDst) {
+        let setup = SharedSetup::start_for(mode.example(), Front::Webdis, App::Stateful).await;
+        let setup = setup.expect("the set-up starts");
+        let mut example = on_free_ports(mode.example(), &setup.pods, &setup.dns).unwrap();
+        example.take_store(setup.bootstrap().unwrap());
+        let (opener, other) =
+            (Envoy::start(&example).await.unwrap(), Envoy::start(&example).await.unwrap());
+        for _ in 0..6 {
+            let id = open(&opener).await;
+            // Envoy 1.36 takes no filter state from such a callback.
+            let is_refused = mode == Steering::DynamicHost && minor().unwrap() < 37;
+            let wanted = if is_refused { 503 } else { 200 };
+            assert_eq!(call(&other, &id).await, wanted, "{mode:?}");
+            assert_eq!(call(&other, &id).await, 200, "{mode:?}, known by now");
+        }
+    }
 }

@@ -47,7 +47,14 @@ pub fn a_session_of_sse_ends_with_its_stream<D: Driver>(driver: impl FnOnce(Scen
     assert_eq!(driver.send(message(&uri)).status, 202);
     driver.hang_up();
     driver.counts_to("ended", 1);
-    is_session_not_found(&driver.send(message(&uri)));
+    let mut got = driver.send(message(&uri));
+    // A Redis may have yet to hear of the end, and by Envoy 1.36 what was looked up there is not steered
+    // with `dynamic_host` before the next request.
+    if got.status == 503 && driver.noted().0 == "steering_refused" {
+        assert_eq!(got.header("retry-after"), Some("1"));
+        got = driver.send(message(&uri));
+    }
+    is_session_not_found(&got);
 }
 
 /// One real server would never answer.
