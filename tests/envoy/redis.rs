@@ -27,7 +27,7 @@ async fn setup() -> SharedSetup {
 }
 
 /// A client whose every request is a connection of its own.
-fn restless() -> reqwest::Client {
+pub(crate) fn restless() -> reqwest::Client {
     reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
 }
 
@@ -55,14 +55,21 @@ pub(crate) async fn call(envoy: &Envoy, id: &str) -> u16 {
     status(envoy, Ask::tool("count"), id).await
 }
 
-/// 60 sessions of 20 calls; each request goes to the other Envoy than the one before it, and each
-/// Envoy is killed once in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_use_any_envoy_and_outlive_each_of_them() {
+    let setup = setup().await;
+    let envoys = use_any_and_kill_each(async || setup.envoy().await.unwrap()).await;
+    for envoy in &envoys {
+        assert!(envoy.counter("store_asked").await > 0, "it was killed and knew nothing");
+    }
+}
+
+/// 60 sessions of 20 calls; each request goes to the other Envoy than the one before it, and each
+/// Envoy is killed once in between.
+pub(crate) async fn use_any_and_kill_each(start: impl AsyncFn() -> Envoy) -> [Envoy; 2] {
     const SESSIONS: usize = 60;
     const CALLS: u32 = 20;
-    let setup = setup().await;
-    let mut envoys = [setup.envoy().await.unwrap(), setup.envoy().await.unwrap()];
+    let mut envoys = [start().await, start().await];
     let balancer = Balancer::over(envoys.iter().map(|envoy| envoy.address).collect());
     let balancer = balancer.await.unwrap();
     let url = format!("http://{}/mcp", balancer.address);
@@ -86,7 +93,7 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
         .collect();
     for envoy in &mut envoys {
         within("all others", pause.wait()).await;
-        let (old, fresh) = (envoy.address, setup.envoy().await.unwrap());
+        let (old, fresh) = (envoy.address, start().await);
         balancer.replace(old, fresh.address);
         *envoy = fresh;
         within("all others", pause.wait()).await;
@@ -98,8 +105,8 @@ async fn sessions_use_any_envoy_and_outlive_each_of_them() {
     assert_eq!(pods.len(), 3);
     for envoy in &envoys {
         assert_eq!(envoy.counter("unknown").await + envoy.counter("lost").await, 0);
-        assert!(envoy.counter("store_asked").await > 0, "it was killed and knew nothing");
     }
+    envoys
 }
 
 #[tokio::test(flavor = "multi_thread")]

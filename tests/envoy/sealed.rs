@@ -1,18 +1,14 @@
 //! Pins that lie in session ids: nothing is stored anywhere.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
 use kit::bootstrap::Bootstrap;
-use kit::client::{Ask, Session};
+use kit::client::Ask;
 use kit::dns::{Dns, any_port, pod_ip};
 use kit::envoy::Envoy;
-use kit::link::Balancer;
 use kit::pods::{App, Pods};
 use kit::sealed::{KEY, KEYS_ENV, NEW_KEY, sealed_by_env};
 use kit::setup::on_free_ports;
-use kit::wait::within;
-use tokio::sync::Barrier;
+
+use crate::redis::{restless, use_any_and_kill_each};
 
 async fn pods() -> (Pods, Dns, Bootstrap) {
     let pods = Pods::start(3, None, App::Stateful).expect("pods");
@@ -21,55 +17,10 @@ async fn pods() -> (Pods, Dns, Bootstrap) {
     (pods, dns, example)
 }
 
-/// A client whose every request is a connection of its own.
-fn restless() -> reqwest::Client {
-    reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client")
-}
-
-/// 60 sessions of 20 calls; each request goes to the other Envoy than the one before it, and each Envoy is
-/// killed once in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn envoys_that_share_nothing_but_keys_serve_each_others_sessions_and_outlive_none() {
-    const SESSIONS: usize = 60;
-    const CALLS: u32 = 20;
     let (_pods, _dns, example) = pods().await;
-    let start = async || Envoy::start(&example).await.expect("Envoy starts");
-    let mut envoys = [start().await, start().await];
-    let balancer = Balancer::over(envoys.iter().map(|envoy| envoy.address).collect());
-    let balancer = balancer.await.expect("a balancer");
-    let url = format!("http://{}/mcp", balancer.address);
-    let pause = Arc::new(Barrier::new(SESSIONS + 1));
-    let running: Vec<_> = (0..SESSIONS)
-        .map(|_| {
-            let (url, pause) = (url.clone(), pause.clone());
-            tokio::spawn(async move {
-                let session = Session::open(restless(), &url).await.expect("a session opens");
-                for wanted in 1..=CALLS {
-                    if wanted == 7 || wanted == 14 {
-                        within("all others", pause.wait()).await;
-                        within("all others", pause.wait()).await;
-                    }
-                    assert_eq!(session.count().await.expect("no call is lost"), wanted);
-                }
-                session.pod().await.expect("no call is lost")
-            })
-        })
-        .collect();
-    for envoy in &mut envoys {
-        within("all others", pause.wait()).await;
-        let (old, fresh) = (envoy.address, start().await);
-        balancer.replace(old, fresh.address);
-        *envoy = fresh;
-        within("all others", pause.wait()).await;
-    }
-    let mut pods = HashSet::new();
-    for session in running {
-        pods.insert(session.await.expect("the session was served"));
-    }
-    assert_eq!(pods.len(), 3);
-    for envoy in &envoys {
-        assert_eq!(envoy.counter("unknown").await + envoy.counter("lost").await, 0);
-    }
+    use_any_and_kill_each(async || Envoy::start(&example).await.expect("Envoy starts")).await;
 }
 
 /// Added behind the old one everywhere, then in front of it, and the old one out at last.
