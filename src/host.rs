@@ -107,7 +107,9 @@ pub enum Source {
 /// Why a proxy answers in place of an upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
-    /// It has no address for the upstream, or the upstream took no connection.
+    /// It has no address for the upstream: DNS has no such name, say.
+    NoAddress,
+    /// The upstream took no connection.
     Unreachable,
     /// The connection ended before the response began.
     Reset,

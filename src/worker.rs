@@ -169,11 +169,11 @@ impl Worker {
         }
     }
 
-    /// A place could not be reached, and if it is gone, it takes no connections.
-    pub(crate) fn unreachable(&self, host: &mut impl Host, place: Place, is_gone: bool) {
+    /// A place could not be reached; whether it refuses connections.
+    pub(crate) fn unreachable(&self, host: &mut impl Host, place: Place, refuses: bool) {
         let now = host.now();
         let pods = self.config.steering.pods();
-        self.watch.unreachable(host, place, is_gone, pods.map(|pods| &pods.set), now);
+        self.watch.unreachable(host, place, refuses, pods.map(|pods| &pods.set), now);
     }
 
     /// Notes from where a request to `place` was answered. Requests by name that do not reach the pods

@@ -21,7 +21,7 @@ impl Exchange {
         response: ResponseHead,
         policy: &Policy,
     ) -> (Self, Verdict) {
-        if response.source == Source::Proxy(Cause::Unreachable) {
+        if let Source::Proxy(Cause::NoAddress | Cause::Unreachable) = response.source {
             return Self::unreachable(key, pin, response, policy);
         }
         if response.strayed_from(pin.place) {
@@ -109,8 +109,8 @@ impl Exchange {
             OnUnreachable::NotFound | OnUnreachable::Unavailable => Reply::session_not_found(),
         };
         let (state, verdict) = Self::replaced(response, reply);
-        let is_gone = response.source != Source::Proxy(Cause::Reset);
-        let unreachable = Effect::Unreachable(pin.place, is_gone);
+        let refuses = !matches!(response.source, Source::Proxy(Cause::NoAddress | Cause::Reset));
+        let unreachable = Effect::Unreachable(pin.place, refuses);
         (state, verdict.about(key, Decision::Unreachable).causing(unreachable))
     }
 }

@@ -367,12 +367,14 @@ impl Exchange {
 
     /// If the pod could not be reached.
     fn not_opened(place: Option<Place>, response: &ResponseHead) -> Option<Verdict> {
-        let Source::Proxy(cause @ (Cause::Unreachable | Cause::Reset)) = response.source else {
+        let Source::Proxy(cause @ (Cause::NoAddress | Cause::Unreachable | Cause::Reset)) =
+            response.source
+        else {
             return None;
         };
         let mut verdict = Verdict::because(Decision::NotBound, Act::Pass);
-        let is_gone = cause == Cause::Unreachable;
-        verdict.effects.extend(place.map(|place| Effect::Unreachable(place, is_gone)));
+        let refuses = cause == Cause::Unreachable;
+        verdict.effects.extend(place.map(|place| Effect::Unreachable(place, refuses)));
         Some(verdict)
     }
 

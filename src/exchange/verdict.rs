@@ -71,7 +71,7 @@ pub enum Effect {
     /// The session is over: this pin of it is to be dropped, or whichever is known, but not one of
     /// another session that has its id by now.
     Unbind(SessionKey, Option<Pin>),
-    /// The place could not be reached; whether it is known to take no connections.
+    /// The place could not be reached; whether it refuses connections.
     Unreachable(Place, bool),
     /// The place may have lost the sessions that it had.
     Restarted(Place),

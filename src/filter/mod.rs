@@ -253,8 +253,8 @@ impl Filter {
                     self.worker.store.unbind(host, key, *pin, now);
                 }
                 Effect::EndOnPod(place) => self.end_on_pod(host, *place),
-                Effect::Unreachable(place, is_gone) => {
-                    self.worker.unreachable(host, *place, *is_gone);
+                Effect::Unreachable(place, refuses) => {
+                    self.worker.unreachable(host, *place, *refuses);
                 }
                 Effect::Restarted(place) => {
                     let now = host.now();

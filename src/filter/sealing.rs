@@ -40,7 +40,9 @@ impl Filter {
     /// What the id of the request says.
     pub(super) fn unseal(&mut self, host: &impl Host, sealer: &Sealer, key: SessionKey) -> Lookup {
         let id = self.kept.as_ref().and_then(|kept| SessionId::parse(kept.get(SESSION_ID)?).ok());
-        let Some(opened) = id.and_then(|id| sealer.open(id)) else { return Lookup::Unknown };
+        let Some(opened) = id.and_then(|id| sealer.open(id)) else {
+            return Lookup::Unknown;
+        };
         self.sealed_id = Some(opened.id);
         self.worker.store.judge(host, &key, opened.pin, self.asked_at)
     }

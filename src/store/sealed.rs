@@ -12,6 +12,8 @@
 //! Version, key and scope are its additional data, so it opens nowhere else. The subject is within, so a session
 //! that is presented by another is told from one that is not known.
 
+mod cache;
+
 use std::fmt;
 
 use base64::Engine;
@@ -19,6 +21,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keyring::{KeyTag, Keyring, Nonce};
 use crate::session::{Pin, Scope, SessionId, SessionKey};
+
+use cache::Cache;
 
 /// The longest id of a pod that is sealed, in bytes. It makes at most 494 of the 512 that an id may have.
 pub(crate) const MAX_SEALED: usize = 256;
@@ -36,10 +40,11 @@ const HEAD_TEXT: usize = HEAD.div_ceil(3) * 4;
 pub(crate) struct Sealer {
     ring: Keyring,
     scope: SessionKey,
+    cache: Cache,
 }
 
 /// What a session id of this workload says.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Opened {
     /// Where the session lives, and since when.
     pub(crate) pin: Pin,
@@ -59,7 +64,7 @@ impl fmt::Debug for PodsId {
 
 impl Sealer {
     pub(crate) fn new(ring: Keyring, scope: &Scope) -> Self {
-        Self { ring, scope: scope.own_key() }
+        Self { ring, scope: scope.own_key(), cache: Cache::default() }
     }
 
     /// The id for the client of the session that its pod calls `id`. `None` if that is too long.
@@ -76,6 +81,14 @@ impl Sealer {
 
     /// What an id says that was made by [`Sealer::seal`], for this workload; else `None`.
     pub(crate) fn open(&self, id: SessionId<'_>) -> Option<Opened> {
+        self.cache.get(id).or_else(|| {
+            let opened = self.decrypt(id)?;
+            self.cache.keep(id, &opened);
+            Some(opened)
+        })
+    }
+
+    fn decrypt(&self, id: SessionId<'_>) -> Option<Opened> {
         let bytes = URL_SAFE_NO_PAD.decode(id.bytes()).ok()?;
         let (tag, nonce, sealed) = parts(&bytes)?;
         let plain = self.ring.open(*tag, nonce, &self.context(), sealed)?;

@@ -190,20 +190,20 @@ impl Watch {
         self.ledger.all(host, ordinals)
     }
 
-    /// A place could not be reached. A pod gets no new session until it answers; if it is gone, not
-    /// before the least time of an ejection.
+    /// A place could not be reached. A pod gets no new session until it answers; if it `refuses` connections,
+    /// not before the least time of an ejection. One that had no address has not failed: it was not there yet.
     ///
     /// If one of `set` is not there, no other that nothing is known of is taken for granted.
     pub fn unreachable(
         &self,
         host: &mut impl Host,
         place: Place,
-        is_gone: bool,
+        refuses: bool,
         set: Option<&StatefulSet>,
         now: Timestamp,
     ) {
         self.mistrust(place, now);
-        let least = if is_gone { self.config.eject } else { Duration::ZERO };
+        let least = if refuses { self.config.eject } else { Duration::ZERO };
         let cluster = host.upstream_cluster();
         let mut is_new = false;
         self.ledger.update(host, place, &mut |known| {

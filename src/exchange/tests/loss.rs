@@ -102,10 +102,11 @@ fn a_pod_that_cannot_be_reached_is_answered_as_configured_and_keeps_its_sessions
     let at = Place::Endpoint(endpoint(1));
     let unreachable = Some(Decision::Unreachable);
     for (about, place, cause, status, on_unreachable, act, decision) in [
+        ("not in DNS", POD, Cause::NoAddress, 503, NotFound, not_found.clone(), unreachable),
         ("refused", POD, Cause::Unreachable, 503, NotFound, not_found.clone(), unreachable),
         ("refused", POD, Cause::Unreachable, 503, Unavailable, unavailable.clone(), unreachable),
         ("refused", at, Cause::Unreachable, 503, Unavailable, unavailable.clone(), unreachable),
-        ("gone from its cluster", at, Cause::Unreachable, 404, Unavailable, not_found, unreachable),
+        ("gone from its cluster", at, Cause::NoAddress, 404, Unavailable, not_found, unreachable),
         ("refused, as 404", POD, Cause::Unreachable, 404, Unavailable, unavailable, unreachable),
         ("busy", POD, Cause::Overloaded, 503, NotFound, Act::Pass, None),
         ("slow", POD, Cause::TimedOut, 504, NotFound, Act::Pass, None),
@@ -118,7 +119,8 @@ fn a_pod_that_cannot_be_reached_is_answered_as_configured_and_keeps_its_sessions
             (exchange, verdict) = exchange.on(event, &Policy { on_unreachable });
         }
         assert_eq!((verdict.act, verdict.decision), (act, decision), "{about}");
-        let unreachable = decision.map(|_| Effect::Unreachable(place, true));
+        let refuses = cause == Cause::Unreachable;
+        let unreachable = decision.map(|_| Effect::Unreachable(place, refuses));
         assert_eq!(verdict.effects, Vec::from_iter(unreachable), "{about}");
     }
 }
@@ -127,6 +129,7 @@ fn a_pod_that_cannot_be_reached_is_answered_as_configured_and_keeps_its_sessions
 #[test]
 fn a_pod_that_opens_no_session_because_it_is_not_there_gets_none_for_a_while() {
     for (cause, wanted) in [
+        (Cause::NoAddress, Some(Effect::Unreachable(POD, false))),
         (Cause::Unreachable, Some(Effect::Unreachable(POD, true))),
         (Cause::Reset, Some(Effect::Unreachable(POD, false))),
         (Cause::TimedOut, None),
