@@ -233,7 +233,7 @@ fn source_of(details: &[u8]) -> Source {
         // Somebody is there.
         Cause::Other
     } else if begins(&["no_healthy_upstream", "dns_resolution_failure"]) {
-        Cause::Unreachable
+        Cause::NoAddress
     } else if begins(&["upstream_reset_before_response_started{overflow", "overload", "dns_cache"])
     {
         Cause::Overloaded

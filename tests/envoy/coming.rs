@@ -14,11 +14,11 @@ use serde_json::json;
 
 const EXAMPLES: [&str; 2] = ["envoy.yaml", "dynamic-host.yaml"];
 
-async fn of(example: &str, replicas: u32) -> Setup {
+async fn of(example: &str, replicas: u32, eject: &str) -> Setup {
     let change = |example: Bootstrap| {
         example.plugin(|plugin| {
             plugin["workload"]["replicas"] = json!(replicas);
-            plugin["placement"] = json!({"eject": "1s"});
+            plugin["placement"] = json!({"eject": eject});
         })
     };
     Setup::start(example, App::Stateful, change).await.expect("the set-up starts")
@@ -48,7 +48,8 @@ async fn open(setup: &Setup, count: usize) -> (BTreeMap<usize, usize>, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_are_an_upper_bound_and_pods_that_are_added_get_sessions() {
     for example in EXAMPLES {
-        let mut setup = of(example, 10).await;
+        // That is for pods that refuse connections. These have no name yet.
+        let mut setup = of(example, 10, "5m").await;
         let (pods, failed) = open(&setup, 60).await;
         // One for each worker thread of Envoy that tries a pod before it has heard of the other's try.
         assert!(failed <= 2, "{example}: {failed} of 60 failed");
@@ -81,7 +82,7 @@ async fn sessions_on(example: &str, setup: &Setup, wanted: &[usize]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_costs_one_initialize_for_each_pod_at_most() {
     for (example, moves) in [("envoy.yaml", false), ("dynamic-host.yaml", true)] {
-        let mut setup = of(example, 3).await;
+        let mut setup = of(example, 3, "1s").await;
         assert_eq!(open(&setup, 20).await.1, 0, "{example}");
         let mut ips = [0, 1, 2].map(pod_ip);
         for ordinal in 0..3 {

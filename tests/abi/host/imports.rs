@@ -31,6 +31,7 @@ unsafe fn text(data: Bytes, size: usize) -> String {
 /// What Envoy says of its own answers.
 fn details_of(cause: Cause) -> &'static str {
     match cause {
+        Cause::NoAddress => "dns_resolution_failure{dns_name_not_found}",
         Cause::Unreachable => {
             "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}"
         }
