@@ -34,7 +34,7 @@ build: prerequisites-build ## Builds dist/podpin.wasm
 
 check: prerequisites ## Builds dist/podpin-check, which judges configurations of the filter
 	@$(CARGO) build --locked --release --package podpin-check
-	@mkdir -p dist && cp target/release/podpin-check dist/
+	@mkdir -p dist && cp "$${CARGO_TARGET_DIR:-target}/release/podpin-check" dist/
 
 test: prerequisites-test build envoy ## Runs all tests, up to those on a real Envoy
 	$(CARGO) test --locked --workspace
