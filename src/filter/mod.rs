@@ -35,7 +35,9 @@ pub struct Filter {
     kept: Option<Packed>,
     /// Who it is from, if that is known and matters.
     subject: Option<Subject>,
-    /// What the pod calls the session that the client has by a sealed id.
+    /// The sealed id by which the client has its session.
+    presented: Vec<u8>,
+    /// What the pod calls that.
     sealed_id: Option<PodsId>,
     /// For the id of the session that the response opens.
     nonce: Option<Nonce>,
@@ -61,6 +63,7 @@ impl Filter {
             asked: Asked::default(),
             kept: None,
             subject: None,
+            presented: Vec::new(),
             sealed_id: None,
             nonce: None,
             is_grpc: false,

@@ -41,6 +41,9 @@ impl Filter {
             if opens && config.require_subject && self.subject.is_none() {
                 intent = Intent::Unidentified;
             }
+            if let (true, SessionHeader::One(id)) = (config.served.is_sealed, head.session_id) {
+                self.presented = id.to_vec();
+            }
             self.kept = Some(headers.keep());
         }
         (intent, Surplus { steering, session_id })

@@ -53,7 +53,7 @@ impl Filter {
     }
 
     pub(super) fn response_to_steered(
-        &self,
+        &mut self,
         host: &mut impl Host,
         pin: &Pin,
         method: Method,

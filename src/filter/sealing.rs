@@ -39,7 +39,7 @@ impl Filter {
 
     /// What the id of the request says.
     pub(super) fn unseal(&mut self, host: &impl Host, sealer: &Sealer, key: SessionKey) -> Lookup {
-        let id = self.kept.as_ref().and_then(|kept| SessionId::parse(kept.get(SESSION_ID)?).ok());
+        let id = SessionId::parse(&self.presented).ok();
         let Some(opened) = id.and_then(|id| sealer.open(id)) else {
             return Lookup::Unknown;
         };
@@ -48,7 +48,7 @@ impl Filter {
     }
 
     /// The status of a response of a session. Where it names that, it names it by the client's id from now on.
-    pub(super) fn status_with_clients_id(&self, host: &mut impl Host) -> u16 {
+    pub(super) fn status_with_clients_id(&mut self, host: &mut impl Host) -> u16 {
         let Some(pods) = &self.sealed_id else { return host.response_status() };
         let headers = host.response_headers();
         let (mut code, mut session) = (0, SessionHeader::None);
@@ -62,11 +62,10 @@ impl Filter {
         let is_it = session == SessionHeader::One(&pods.0);
         let is_none = session == SessionHeader::None;
         drop(headers);
-        let clients = self.kept.as_ref().and_then(|kept| kept.get(SESSION_ID)).filter(|_| is_it);
-        let edit = match clients {
-            Some(id) => Edit::Set(SESSION_ID.into(), id.to_vec()),
+        let edit = match is_it {
+            true => Edit::Set(SESSION_ID.into(), std::mem::take(&mut self.presented)),
             // One that nothing is known of.
-            None => Edit::Remove(SESSION_ID.into()),
+            false => Edit::Remove(SESSION_ID.into()),
         };
         if !is_none {
             // A proxy refuses no change of a response that it has.

@@ -30,7 +30,7 @@ impl Packed {
 
 impl HeaderMap for Packed {
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        Iter::new(&self.block).unwrap_or(Iter { lengths: &[], bytes: &[] })
+        Iter::new(&self.block).unwrap_or_default()
     }
 
     fn keep(self) -> Packed {
@@ -54,9 +54,10 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Packed {
 }
 
 /// Iterator over a packed block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Iter<'a> {
-    lengths: &'a [u8],
+    /// Of a name and its value.
+    lengths: &'a [[[u8; 4]; 2]],
     bytes: &'a [u8],
 }
 
@@ -65,23 +66,27 @@ impl<'a> Iter<'a> {
         let (count, rest) = block.split_first_chunk::<4>()?;
         let (lengths, bytes) =
             rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(8)?)?;
+        let (lengths, _) = lengths.as_chunks::<4>().0.as_chunks::<2>();
         Some(Self { lengths, bytes })
     }
+}
 
-    fn part(&mut self) -> Option<&'a [u8]> {
-        let (length, lengths) = self.lengths.split_first_chunk::<4>()?;
-        let (part, bytes) = self.bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        self.lengths = lengths;
-        self.bytes = bytes.split_first()?.1;
-        Some(part)
-    }
+/// A part and what follows its NUL.
+fn part(bytes: &[u8], length: [u8; 4]) -> Option<(&[u8], &[u8])> {
+    let (part, rest) = bytes.split_at_checked(u32::from_le_bytes(length) as usize)?;
+    let (_, rest) = rest.split_first()?;
+    Some((part, rest))
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.part()?, self.part()?))
+        let ([name, value], lengths) = self.lengths.split_first()?;
+        let (name, rest) = part(self.bytes, *name)?;
+        let (value, rest) = part(rest, *value)?;
+        (self.lengths, self.bytes) = (lengths, rest);
+        Some((name, value))
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Scope {
     name: String,
     /// SHA-256 after one whole block made of the scope: a usual id then costs one more block.
     absorbed: Sha256,
+    /// The key of no id.
+    own_key: SessionKey,
 }
 
 impl Scope {
@@ -24,7 +26,9 @@ impl Scope {
         for (to, from) in block.iter_mut().zip(Sha256::digest(&name)) {
             *to = from;
         }
-        Self { name, absorbed: Sha256::new().chain_update(block) }
+        let absorbed = Sha256::new().chain_update(block);
+        let own_key = SessionKey::first_bits_of(absorbed.clone());
+        Self { name, absorbed, own_key }
     }
 
     /// The same workload by another way of steering, whose sessions this knows nothing of: its keys
@@ -49,7 +53,7 @@ impl Scope {
 
     /// A key that no session has: names what belongs to the whole scope.
     pub fn own_key(&self) -> SessionKey {
-        SessionKey::first_bits_of(self.absorbed.clone())
+        self.own_key
     }
 }
 

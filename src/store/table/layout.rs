@@ -39,12 +39,14 @@ impl Names {
 
     /// The key of the bucket to which half a session's key leads.
     pub(super) fn bucket(&self, layout: Layout, half: u64) -> String {
-        let size = u64::from(layout.size.max(1));
-        let number = half % size;
-        match layout.format {
-            Format::One => format!("{}{size}/{number}", self.prefix),
-            Format::Two => format!("{}2/{size}/{number}", self.prefix),
-        }
+        let size = layout.size.max(1);
+        let format = match layout.format {
+            Format::One => "",
+            Format::Two => "2/",
+        };
+        let number = half % u64::from(size);
+        // Made for each look-up: this allocates once where a format does so many times.
+        [&self.prefix, format, &size.to_string(), "/", &number.to_string()].concat()
     }
 
     fn sizes(&self, format: Format) -> String {
