@@ -70,7 +70,7 @@ impl Filter {
             host.annotate(Note::Header, name);
         }
         let idles_out = !self.worker.config.served.is_sealed;
-        if let (true, Exchange::Steered { key, .. }) = (idles_out, &self.exchange) {
+        if let (true, Exchange::Steered { key, .. }) = (idles_out, &*self.exchange) {
             self.worker.begin_use(self.id, *key);
         }
         Ok(())

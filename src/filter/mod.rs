@@ -28,7 +28,8 @@ use crate::worker::{Wake, Worker};
 pub struct Filter {
     id: ExchangeId,
     worker: Arc<Worker>,
-    exchange: Exchange,
+    /// Apart from the rest, so that both are of a size that allocators are quick with.
+    exchange: Box<Exchange>,
     /// What the request's headers said that steering needs.
     asked: Asked,
     /// The request's headers, while a request of the filter's own may follow from the response.
@@ -59,7 +60,7 @@ impl Filter {
         Self {
             id,
             worker,
-            exchange: Exchange::default(),
+            exchange: Box::default(),
             asked: Asked::default(),
             kept: None,
             subject: None,
@@ -93,7 +94,7 @@ impl Filter {
     /// The response's headers came, with a body to follow or without.
     pub fn on_response_headers(&mut self, host: &mut impl Host, has_body: bool) -> Flow {
         self.hide_endpoint(host);
-        let response = match self.exchange {
+        let response = match *self.exchange {
             Exchange::Opening { .. } | Exchange::OpeningStream { .. } => {
                 self.response_to_opening(host)
             }
@@ -125,10 +126,10 @@ impl Filter {
     /// What the exchange waited for has come. Says which message waited and what becomes of it;
     /// `None` if none does any more.
     pub fn on_wake(&mut self, host: &mut impl Host, wake: Wake) -> Option<(Direction, Flow)> {
-        match (&self.exchange, wake) {
+        match (&*self.exchange, wake) {
             (Exchange::Looking { .. }, Wake::Store(Stored::Looked(found))) => {
                 let found = found.for_user(User::Client(self.subject));
-                if let (Lookup::Live(pin), Exchange::Looking { key, .. }) = (found, &self.exchange)
+                if let (Lookup::Live(pin), Exchange::Looking { key, .. }) = (found, &*self.exchange)
                 {
                     let (key, now) = (*key, host.now());
                     self.worker.store.used(host, key, pin, now);
@@ -149,23 +150,23 @@ impl Filter {
     /// The exchange is over, one way or another. May be called again.
     pub fn on_end(&mut self, host: &mut impl Host) {
         self.worker.end_use(self.id);
-        if let Exchange::Streaming { key } = self.exchange {
+        if let Exchange::Streaming { key } = *self.exchange {
             let now = host.now();
             self.worker.store.unbind(host, &key, None, now);
             self.worker.count_sessions(host);
             host.count(Metric::Decided(Decision::Ended));
         }
         if matches!(
-            self.exchange,
+            *self.exchange,
             Exchange::Looking { .. } | Exchange::Binding { .. } | Exchange::BindingStream { .. }
         ) {
             self.worker.store.leave(self.id);
         }
-        if matches!(self.exchange, Exchange::Doubting { .. }) {
+        if matches!(*self.exchange, Exchange::Doubting { .. }) {
             self.worker.watch.leave(self.id);
         }
         self.end_opening();
-        self.exchange = Exchange::Over;
+        *self.exchange = Exchange::Over;
     }
 
     /// Takes an event, does what comes of it, and goes on until the message at hand passes, waits
@@ -173,8 +174,8 @@ impl Filter {
     fn settle(&mut self, host: &mut impl Host, mut event: Event<'_>) -> Flow {
         loop {
             let (exchange, verdict) =
-                std::mem::take(&mut self.exchange).on(event, &self.worker.config.policy);
-            self.exchange = exchange;
+                std::mem::take(&mut *self.exchange).on(event, &self.worker.config.policy);
+            *self.exchange = exchange;
             event = match verdict.act {
                 Act::Place => Event::Placed(self.place(host)),
                 Act::Look(key) => match self.look(host, key) {
@@ -217,7 +218,7 @@ impl Filter {
                 Act::Reply(ref reply) if self.is_grpc => {
                     self.conclude(host, &verdict);
                     self.veil(host);
-                    self.exchange = Exchange::Veiled { reply: reply.clone() };
+                    *self.exchange = Exchange::Veiled { reply: reply.clone() };
                     return Flow::Continue;
                 }
                 Act::Reply(ref reply) => {

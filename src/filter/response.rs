@@ -41,7 +41,7 @@ impl Filter {
         drop(headers);
         let sealed = if is_to_seal { self.key_to_seal(host) } else { None };
         let session = session.map(|named| named.map(|key| sealed.unwrap_or(key)));
-        let is_stream = matches!(self.exchange, Exchange::OpeningStream { .. });
+        let is_stream = matches!(*self.exchange, Exchange::OpeningStream { .. });
         let may_open = (session.is_some() || is_stream) && is_success;
         ResponseHead {
             source: if code >= 500 { host.response_source() } else { Source::Pod },
