@@ -4,18 +4,20 @@
 EXAMPLE ?= envoy.yaml
 CARGO ?= cargo
 SOURCE ?=
+# The ciphers that the module has, not those that a CPU has instructions for.
+PORTABLE := --cfg sha2_backend="soft" --cfg chacha20_backend="soft" --cfg poly1305_backend="soft"
 # A release of each minor of Envoy that the tests are run on, oldest first: the newest one that
 # has a package with V8. That of 1.38.3 was built without it.
 ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench soak lint envoy
+.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench instructions soak lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
-.PHONY: prerequisites-lint
+.PHONY: prerequisites-instructions prerequisites-lint
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: prerequisites build envoy ## Opens 30 sessions on 3 pods, without Podpin and with it, and compares
 	@$(CARGO) run --locked --package podpin-tests --bin demo
@@ -66,6 +68,9 @@ manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once m
 bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
+instructions: prerequisites-instructions ## Counts instructions of the core, and compares; RECORD=yes records
+	@RUSTFLAGS='$(PORTABLE)' $(CARGO) run --locked --profile instructions --package podpin-instructions -- $(if $(RECORD),record)
+
 soak: prerequisites build envoy ## Makes trouble for pods under live clients, for MINUTES (10)
 	@$(CARGO) run --locked --release --package podpin-tests --bin soak -- $(or $(MINUTES),10)
 
@@ -108,6 +113,9 @@ prerequisites-interop:
 
 prerequisites-build:
 	@tests/prerequisites rust wasm
+
+prerequisites-instructions:
+	@tests/prerequisites rust instructions
 
 prerequisites-lint:
 	@tests/prerequisites rust lint
