@@ -47,6 +47,10 @@ func TestScaledFromThreeToFiveToTwo(t *testing.T) {
 	each(t, func(t *testing.T, sc *scene) {
 		sessions := sc.sessionsOn(t, "myserver-0", "myserver-1", "myserver-2")
 
+		if sc.mode == "authority" {
+			// A pod that has no name yet is not one that refuses connections.
+			sc.more += "placement: {eject: 5m}\n"
+		}
 		sc.myserver.run(t, 3)
 		sc.myserver.run(t, 4)
 		started := time.Now()
