@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::root;
 
+pub use simulated::{ADDRESSED, PODS};
+
 /// One of the files in `envoy/`, as a value.
 #[derive(Clone, Debug)]
 pub struct Bootstrap(pub Value);
@@ -21,12 +23,6 @@ pub const WEBDIS: u16 = 7379;
 
 const CONNECTION_MANAGER: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-
-/// The cluster of the pods by name.
-pub const PODS: &str = "pods";
-
-/// The cluster of the pods by address, in examples that need one beside that.
-pub const ADDRESSED: &str = "pods_by_address";
 
 /// The certificate authority that an example is written with.
 const AUTHORITY: &str = "/etc/podpin/ca.pem";

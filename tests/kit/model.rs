@@ -3,8 +3,6 @@
 //! What the engine sees is what Envoy would show it: callbacks in Envoy's order, bodies in pieces,
 //! and, while it has paused or answered, nothing.
 
-mod records;
-
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -29,59 +27,7 @@ use crate::pods::{App, SeenSoFar, noted};
 use crate::sealed::sealed;
 use crate::{DOMAIN, STATEFUL_SET, counter, note};
 
-pub use records::{ProxyRecord, Step, StreamRecord};
-
-/// Headers as a proxy has them, with the pseudo-headers of HTTP/2.
-pub type Pairs = Vec<(String, Vec<u8>)>;
-
-/// The filter in a host that is simulated.
-pub trait Engine {
-    /// The filter with this configuration.
-    fn start(plugin: &Value) -> Self;
-
-    /// A new exchange, and its request's headers.
-    fn request(&mut self, headers: Pairs) -> (u32, Step);
-
-    /// A piece of the request's body.
-    fn request_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
-
-    /// The headers of the response of the pod at `address`, with a body to follow or without.
-    fn response_head(&mut self, stream: u32, headers: Pairs, address: &str, has_body: bool)
-    -> Step;
-
-    /// The headers of a response of the proxy's own in the place of the pod at `address`, which has a
-    /// body.
-    fn local_reply(&mut self, stream: u32, headers: Pairs, address: &str, cause: Cause) -> Step;
-
-    /// The headers of a response that has a body.
-    fn response(&mut self, stream: u32, headers: Pairs, address: &str) -> Step {
-        self.response_head(stream, headers, address, true)
-    }
-
-    /// A piece of the response's body.
-    fn response_body(&mut self, stream: u32, bytes: &[u8], last: bool) -> Step;
-
-    /// The exchange is over.
-    fn end(&mut self, stream: u32);
-
-    /// What came of an exchange that waited: [`Step::Wait`] if it still does.
-    fn step(&mut self, stream: u32) -> Step;
-
-    /// The callouts made since this was last asked.
-    fn calls(&mut self) -> Vec<(u32, Callout)>;
-
-    /// The response to a callout.
-    fn respond_to_call(&mut self, call: u32, response: CallResponse);
-
-    /// What the filter has made of an exchange.
-    fn record(&self, stream: u32) -> StreamRecord;
-
-    /// The proxy around it.
-    fn proxy(&self) -> ProxyRecord;
-
-    /// Lets time pass, and a tick come.
-    fn advance(&mut self, time: Duration);
-}
+pub use simulated::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 
 /// How long a pod may take to answer a callout.
 const PATIENCE: Duration = Duration::from_millis(50);

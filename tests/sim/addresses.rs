@@ -6,7 +6,7 @@ use kit::model::{Engine, Step, plugin_of};
 use serde_json::{Value, json};
 
 use crate::by_hand::{ask, counter, headers, initialize, response, status, store_calls, value};
-use crate::host::Sim;
+use simulated::Sim;
 
 fn by_address(mode: Mode, change: impl FnOnce(&mut Value)) -> Sim {
     let mut plugin = plugin_of(mode);

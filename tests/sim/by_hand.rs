@@ -5,8 +5,7 @@ use kit::mini_redis::percent_decoded;
 use kit::model::{Engine, Pairs, Step, example_plugin};
 use podpin::host::{CallResponse, Callout};
 use serde_json::{Value, json};
-
-use crate::host::Sim;
+use simulated::Sim;
 
 /// The filter with pins in a Redis behind webdis, its configuration changed.
 pub(crate) fn sim(change: impl FnOnce(&mut Value)) -> Sim {

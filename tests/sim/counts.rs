@@ -11,8 +11,7 @@ use podpin::pods::Ordinal;
 use podpin::session::Scope;
 use podpin::telemetry::sessions_name_in;
 use serde_json::json;
-
-use crate::host::Sim;
+use simulated::Sim;
 
 fn model(capacity: u32) -> Model<Sim> {
     // Set by the configuration, which cannot capture.

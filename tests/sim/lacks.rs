@@ -6,7 +6,7 @@ use kit::model::{Engine, Step, example_plugin};
 use serde_json::json;
 
 use crate::by_hand::{ask, counter, headers, initialize, status};
-use crate::host::Sim;
+use simulated::Sim;
 
 #[test]
 fn a_steering_that_the_proxy_refuses_is_answered_503() {

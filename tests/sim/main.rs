@@ -4,7 +4,6 @@ mod addresses;
 mod by_hand;
 mod callouts;
 mod counts;
-mod host;
 mod lacks;
 mod orphans;
 mod pings;
@@ -14,5 +13,5 @@ mod ticks;
 mod write_back;
 
 mod scenarios {
-    kit::each_model_scenario!(crate::host::Sim);
+    kit::each_model_scenario!(simulated::Sim);
 }

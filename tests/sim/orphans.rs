@@ -6,7 +6,7 @@ use podpin::host::{CallResponse, Callout, Secret};
 use serde_json::json;
 
 use crate::by_hand::{fault, headers, one_call, sim};
-use crate::host::Sim;
+use simulated::Sim;
 
 fn opened(sim: &mut Sim, id: &str) -> (u32, Step) {
     let request: Pairs = headers(&[(":method", "POST"), (":path", "/mcp?x=1")]);

@@ -9,7 +9,7 @@ use podpin::host::{CallResponse, Callout, Cause, Secret};
 use serde_json::json;
 
 use crate::by_hand::{counter, headers, initialize, status};
-use crate::host::Sim;
+use simulated::Sim;
 
 const ADDRESS: &str = "127.0.1.1:8080";
 

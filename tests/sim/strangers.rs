@@ -7,7 +7,7 @@ use kit::model::{Engine, Step};
 use serde_json::json;
 
 use crate::by_hand::{command, headers, response, sim, status, store_calls};
-use crate::host::Sim;
+use simulated::Sim;
 
 fn bound() -> Sim {
     sim(|plugin| plugin["session"] = json!({"bind_to": [{"header": "x-user"}]}))

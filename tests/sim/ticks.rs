@@ -6,7 +6,7 @@ use kit::model::{Engine, Step, example_plugin};
 use serde_json::json;
 
 use crate::by_hand::{ask, initialize};
-use crate::host::Sim;
+use simulated::Sim;
 
 /// More streams than one tick gets round to.
 #[test]

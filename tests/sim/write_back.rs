@@ -13,7 +13,7 @@ use crate::by_hand::{
     answer, ask, command, counter, end_at, fault, headers, initialize, is_lost, one_call, open,
     pin, pin_of, response, sim, status, store_calls, stored, value,
 };
-use crate::host::Sim;
+use simulated::Sim;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

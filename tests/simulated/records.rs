@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use podpin::host::{Callout, Cause, SharedMap};
 use podpin::http::Reply;
 
-use super::Pairs;
+use crate::Pairs;
 
 /// What came of a callback.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::bootstrap::PODS;
-use kit::model::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
 use podpin::config::Config;
 use podpin::filter::Filter;
 use podpin::host::{
@@ -21,8 +19,13 @@ use podpin::telemetry::{Gauge, Metric, Note, sessions_name_in};
 use podpin::worker::{Wake, Worker};
 use serde_json::Value;
 
+use crate::{Engine, PODS, Pairs, ProxyRecord, SCOPE, Step, StreamRecord, metric, no_variable};
+
+/// When time begins, in milliseconds since the Unix epoch.
+const STARTED: u64 = 1_750_000_000_000;
+
 /// The core in a simulated host.
-pub(crate) struct Sim {
+pub struct Sim {
     worker: Arc<Worker>,
     proxy: Rc<RefCell<ProxyRecord>>,
     streams: HashMap<u32, Running>,
@@ -36,24 +39,49 @@ struct Running {
 
 /// What the filter sees of it, from one exchange.
 #[derive(Clone, Default)]
-pub(crate) struct SimHost {
+pub struct SimHost {
     pub proxy: Rc<RefCell<ProxyRecord>>,
     pub record: Rc<RefCell<StreamRecord>>,
 }
 
 impl Sim {
     /// The proxy, to be changed.
-    pub(crate) fn proxy_mut(&self) -> RefMut<'_, ProxyRecord> {
+    pub fn proxy_mut(&self) -> RefMut<'_, ProxyRecord> {
         self.proxy.borrow_mut()
     }
 
+    /// The filter with this configuration on one thread of a proxy.
+    pub fn on(proxy: Rc<RefCell<ProxyRecord>>, config: Config) -> Self {
+        let mut host = SimHost { proxy, ..SimHost::default() };
+        let worker = Worker::start(config, &mut host);
+        Self { worker, proxy: host.proxy, streams: HashMap::new(), next: 0 }
+    }
+
+    /// The same on another thread of this proxy.
+    pub fn beside(&self, config: Config) -> Self {
+        Self::on(self.proxy.clone(), config)
+    }
+
     /// The VM dies with all that it has in memory, and another takes its place.
-    pub(crate) fn dies(&mut self, plugin: &Value) {
-        let config = Config::parse(plugin.to_string().as_bytes(), &kit::no_variable)
-            .expect("a right configuration");
-        let mut host = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
-        self.worker = Worker::start(config, &mut host);
-        self.streams.clear();
+    pub fn dies(&mut self, plugin: &Value) {
+        *self = self.beside(parsed(plugin));
+    }
+
+    /// Lets go of an exchange that is over.
+    pub fn forget(&mut self, stream: u32) {
+        self.streams.remove(&stream);
+    }
+
+    /// A tick comes.
+    pub fn tick(&mut self) {
+        let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
+        let wakes = self.worker.tick(&mut root);
+        self.wake(wakes);
+    }
+
+    /// What is kept of an exchange.
+    pub fn record_mut(&self, stream: u32) -> RefMut<'_, StreamRecord> {
+        self.streams[&stream].host.record.borrow_mut()
     }
 
     fn run(
@@ -94,12 +122,8 @@ impl Sim {
 
 impl Engine for Sim {
     fn start(plugin: &Value) -> Self {
-        let mut host = SimHost::default();
-        host.proxy.borrow_mut().milliseconds = 1_750_000_000_000;
-        let config = Config::parse(plugin.to_string().as_bytes(), &kit::no_variable)
-            .expect("a right configuration");
-        let worker = Worker::start(config, &mut host);
-        Self { worker, proxy: host.proxy, streams: HashMap::new(), next: 0 }
+        let proxy = ProxyRecord { milliseconds: STARTED, ..ProxyRecord::default() };
+        Self::on(Rc::new(RefCell::new(proxy)), parsed(plugin))
     }
 
     fn request(&mut self, headers: Pairs) -> (u32, Step) {
@@ -113,7 +137,7 @@ impl Engine for Sim {
     }
 
     fn request_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
-        self.streams[&stream].host.record.borrow_mut().body = bytes.to_vec();
+        self.record_mut(stream).body = bytes.to_vec();
         self.run(stream, |filter, host| filter.on_request_body(host, bytes.len()))
     }
 
@@ -124,7 +148,7 @@ impl Engine for Sim {
         address: &str,
         has_body: bool,
     ) -> Step {
-        let mut record = self.streams[&stream].host.record.borrow_mut();
+        let mut record = self.record_mut(stream);
         record.response = headers;
         record.address = Some(address.to_owned());
         drop(record);
@@ -132,12 +156,12 @@ impl Engine for Sim {
     }
 
     fn local_reply(&mut self, stream: u32, headers: Pairs, address: &str, cause: Cause) -> Step {
-        self.streams[&stream].host.record.borrow_mut().cause = Some(cause);
+        self.record_mut(stream).cause = Some(cause);
         self.response_head(stream, headers, address, true)
     }
 
     fn response_body(&mut self, stream: u32, bytes: &[u8], _: bool) -> Step {
-        self.streams[&stream].host.record.borrow_mut().body = bytes.to_vec();
+        self.record_mut(stream).body = bytes.to_vec();
         self.run(stream, |filter, host| filter.on_response_body(host, bytes.len()))
     }
 
@@ -147,7 +171,7 @@ impl Engine for Sim {
     }
 
     fn step(&mut self, stream: u32) -> Step {
-        self.streams[&stream].host.record.borrow_mut().step()
+        self.record_mut(stream).step()
     }
 
     fn calls(&mut self) -> Vec<(u32, Callout)> {
@@ -161,7 +185,7 @@ impl Engine for Sim {
     }
 
     fn record(&self, stream: u32) -> StreamRecord {
-        self.streams[&stream].host.record.borrow().clone()
+        self.record_mut(stream).clone()
     }
 
     fn proxy(&self) -> ProxyRecord {
@@ -170,10 +194,12 @@ impl Engine for Sim {
 
     fn advance(&mut self, time: Duration) {
         self.proxy.borrow_mut().milliseconds += time.as_millis() as u64;
-        let mut root = SimHost { proxy: self.proxy.clone(), ..SimHost::default() };
-        let wakes = self.worker.tick(&mut root);
-        self.wake(wakes);
+        self.tick();
     }
+}
+
+fn parsed(plugin: &Value) -> Config {
+    Config::parse(plugin.to_string().as_bytes(), &no_variable).expect("a right configuration")
 }
 
 impl SharedData for SimHost {
@@ -237,12 +263,12 @@ impl Host for SimHost {
     }
 
     fn annotate(&mut self, note: Note, value: &str) {
-        let key = format!("wasm.{}", note.name(&Scope::new(kit::SCOPE)));
+        let key = format!("wasm.{}", note.name(&Scope::new(SCOPE)));
         self.record.borrow_mut().filter_state.insert(key, value.to_owned());
     }
 
     fn noted(&self, note: Note) -> Option<Vec<u8>> {
-        let key = format!("wasm.{}", note.name(&Scope::new(kit::SCOPE)));
+        let key = format!("wasm.{}", note.name(&Scope::new(SCOPE)));
         self.record.borrow().filter_state.get(&key).map(|value| value.clone().into())
     }
 
@@ -280,16 +306,16 @@ impl Host for SimHost {
         (!proxy.has_no_randomness).then(|| proxy.random())
     }
 
-    fn count(&mut self, metric: Metric) {
-        *self.proxy.borrow_mut().counters.entry(kit::metric(&metric.name())).or_default() += 1;
+    fn count(&mut self, counter: Metric) {
+        *self.proxy.borrow_mut().counters.entry(metric(&counter.name())).or_default() += 1;
     }
 
     fn set(&mut self, gauge: Gauge, value: u64) {
-        self.proxy.borrow_mut().gauges.insert(kit::metric(gauge.name()), value);
+        self.proxy.borrow_mut().gauges.insert(metric(gauge.name()), value);
     }
 
     fn set_sessions(&mut self, pod: Ordinal, sessions: u64) {
-        let name = sessions_name_in(&Scope::new(kit::SCOPE), pod);
+        let name = sessions_name_in(&Scope::new(SCOPE), pod);
         self.proxy.borrow_mut().gauges.insert(name, sessions);
     }
 }
