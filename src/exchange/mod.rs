@@ -289,6 +289,12 @@ impl Exchange {
         }
     }
 
+    /// Whether a piece of the response's body waits. A proxy lets that go on as soon as a later piece
+    /// does.
+    pub fn holds_response_body(&self) -> bool {
+        matches!(self, Self::BindingStream { .. })
+    }
+
     /// Whether the pieces of the response's body are to be replaced, the last of them above all.
     pub fn replaces_response_body(&self) -> bool {
         matches!(self, Self::Replacing { .. })

@@ -112,6 +112,9 @@ impl Filter {
 
     /// `size` bytes of the response's body came.
     pub fn on_response_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
+        if self.exchange.holds_response_body() {
+            return Flow::Wait;
+        }
         let wanted = self.exchange.wants_of_response_body();
         if wanted == 0 && !self.exchange.replaces_response_body() {
             return Flow::Continue;

@@ -35,7 +35,8 @@ pub struct EndpointPeek {
     line: Vec<u8>,
     after_return: bool,
     is_endpoint: bool,
-    data: Vec<u8>,
+    /// The last line of data of the event at hand.
+    data: Option<Vec<u8>>,
     seen: usize,
     found: Option<Vec<u8>>,
 }
@@ -71,8 +72,9 @@ impl EndpointPeek {
     /// WHATWG HTML, "Interpreting an event stream".
     fn end_line(&mut self, line: &[u8]) {
         if line.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            self.found = std::mem::take(&mut self.is_endpoint).then_some(data);
+            // One without data is no event.
+            let (data, is_endpoint) = (self.data.take(), std::mem::take(&mut self.is_endpoint));
+            self.found = data.filter(|_| is_endpoint);
             return;
         }
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
@@ -81,7 +83,7 @@ impl EndpointPeek {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"event" => self.is_endpoint = value == b"endpoint",
-            b"data" => self.data = value.to_vec(),
+            b"data" => self.data = Some(value.to_vec()),
             _ => {}
         }
     }
@@ -114,6 +116,11 @@ mod tests {
                 "a message before",
                 "data: {}\n\nevent: endpoint\rdata: /m?sessionId=f\r\r",
                 Some("f"),
+            ),
+            (
+                "after an event without data, which is none",
+                "event: endpoint\n\nevent: endpoint\ndata: /m?sessionId=h\n\n",
+                Some("h"),
             ),
             ("no session", "event: endpoint\ndata: /message\n\n", None),
             ("another case", "event: endpoint\ndata: /m?SESSIONID=a&sessionIdx=b\n\n", Some("a")),

@@ -30,6 +30,23 @@ fn requests_that_miss_together_wait_for_one_answer() {
     assert!(sim.calls().is_empty());
 }
 
+/// A proxy shows the filter what comes behind a piece that waits, and lets both go if that does not wait.
+#[test]
+fn nothing_of_a_stream_goes_on_before_its_session_is_written_down() {
+    let mut sim = sim(|_| {});
+    let (stream, step) = sim.request(headers(&[(":method", "GET"), (":path", "/sse")]));
+    assert_eq!(step, Step::Go);
+    let head = headers(&[(":status", "200"), ("content-type", "text/event-stream")]);
+    assert_eq!(sim.response(stream, head, "127.0.1.1:8080"), Step::Go);
+    let endpoint = b"event: endpoint\ndata: /messages/?session_id=a\n\n";
+    assert_eq!(sim.response_body(stream, endpoint, false), Step::Wait);
+    assert_eq!(sim.response_body(stream, b": ping\n\n", false), Step::Wait);
+    let (call, _) = one_call(&mut sim);
+    sim.respond_to_call(call, response(r#"{"SET":[true,"OK"]}"#));
+    assert_eq!(sim.step(stream), Step::Go);
+    assert_eq!(sim.response_body(stream, b": ping\n\n", false), Step::Go);
+}
+
 #[test]
 fn an_answer_that_comes_twice_counts_once() {
     let mut sim = sim(|_| {});
