@@ -12,9 +12,9 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench instructions soak lint envoy
+.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench instructions soak fuzz lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
-.PHONY: prerequisites-instructions prerequisites-lint
+.PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,11 +74,15 @@ instructions: prerequisites-instructions ## Counts instructions of the core, and
 soak: prerequisites build envoy ## Makes trouble for pods under live clients, for MINUTES (10)
 	@$(CARGO) run --locked --release --package podpin-tests --bin soak -- $(or $(MINUTES),10)
 
+fuzz: prerequisites-fuzz ## Feeds anything at all to the filter, for a minute; or RUNS or SECONDS of each TARGET
+	@fuzz/run $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
+
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
 	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio); \
 	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --no-default-features --bins -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
 	  if echo "$$tree" | grep -E 'proxy-wasm|getrandom|rand '; then \
 	  echo 'podpin: the core must not depend on a proxy or on randomness' >&2; exit 1; fi
@@ -116,6 +120,9 @@ prerequisites-build:
 
 prerequisites-instructions:
 	@tests/prerequisites rust instructions
+
+prerequisites-fuzz:
+	@tests/prerequisites rust fuzz
 
 prerequisites-lint:
 	@tests/prerequisites rust lint

@@ -1,0 +1,6 @@
+//! What the fuzz targets share: inputs, the workload that they attack, and a world of proxies around it.
+
+pub mod input;
+pub mod message;
+pub mod workload;
+pub mod world;
