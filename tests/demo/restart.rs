@@ -89,12 +89,16 @@ async fn calls(
 
 fn report(seen: &[Seen]) -> Result<()> {
     let told: Vec<_> = seen.iter().filter_map(|seen| seen.told).collect();
-    let lost = seen.iter().filter(|seen| seen.told.is_some() || seen.failed > 0).count();
+    let cut_off = seen.iter().filter(|seen| seen.told.is_none() && seen.failed > 0).count();
+    let lost = told.len() + cut_off;
     let working = seen.iter().filter(|seen| seen.works).count();
-    let last = told.iter().max().copied().unwrap_or_default();
-    println!("sessions lost             {lost:>18}");
-    println!("the last one was told after {:>16.1}ms", last.as_secs_f64() * 1e3);
-    println!("clients that work         {:>18}", format!("{working} of {}", seen.len()));
+    let last = told.iter().max().map(|last| format!("{:.1}ms", last.as_secs_f64() * 1e3));
+    let row = |name: &str, value: String| println!("{name:26}{value:>18}");
+    row("sessions lost", lost.to_string());
+    row("with a call under way", cut_off.to_string());
+    row("answered 404", told.len().to_string());
+    row("the last of these after", last.unwrap_or_else(|| "-".to_owned()));
+    row("clients that work", format!("{working} of {}", seen.len()));
     ensure!(working == seen.len(), "not all clients work again");
     ensure!(lost < seen.len(), "sessions of other pods were lost");
     Ok(())
