@@ -10,7 +10,7 @@ use crate::store::{Dialect, OnError};
 use proptest::prelude::*;
 use serde_json::json;
 
-/// The example of the README, with every key there is.
+/// A configuration by name, with the keys that it may have.
 fn whole_config() -> Value {
     json!({
         "workload": {

@@ -1,6 +1,8 @@
 //! The documentation says what is so: every snippet is run or loaded, every table compared.
 
+mod links;
 mod observability;
+mod shown;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,58 +33,6 @@ fn column<'a>(text: &'a str, heading: &str, column: usize) -> Vec<&'a str> {
     let rows = text.lines().skip_while(|line| !line.starts_with(&start)).skip(2);
     let rows = rows.take_while(|line| line.starts_with('|'));
     rows.map(|row| row.split('|').nth(column + 1).unwrap().trim().trim_matches('`')).collect()
-}
-
-#[test]
-fn commands_of_the_readme_are_targets_of_make() {
-    let (readme, makefile) = (read("README.md"), read("Makefile"));
-    let named: BTreeSet<_> = readme
-        .split(['`', '\n'])
-        .filter_map(|text| text.strip_prefix("make "))
-        .map(str::trim)
-        .collect();
-    assert!(named.contains("demo") && named.contains("up"), "{named:?}");
-    for command in named {
-        let (target, variable) = command.split_once(' ').unwrap_or((command, ""));
-        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
-        let example = variable.strip_prefix("EXAMPLE=").unwrap_or("envoy.yaml");
-        assert!(root().join("envoy").join(example).is_file(), "{command}");
-    }
-    for command in snippets(&readme, "sh") {
-        assert!(command.starts_with("make "), "not run by any test: {command}");
-    }
-}
-
-#[test]
-fn the_readme_names_the_minors_of_envoy_that_the_tests_run_on() {
-    let makefile = read("Makefile");
-    let versions = makefile.lines().find_map(|line| line.strip_prefix("ENVOYS := "));
-    let versions = versions.expect("the releases of Envoy").split(' ');
-    let minors: Vec<_> = versions.map(|version| version.rsplit_once('.').unwrap().0).collect();
-    let [oldest, between @ .., newest] = minors.as_slice() else { panic!("{minors:?}") };
-    let sentence = format!(
-        "It takes Envoy {oldest} or later; the tests run on {oldest}, {} and {newest}.",
-        between.join(", ")
-    );
-    assert!(read("README.md").contains(&sentence), "{sentence}");
-}
-
-#[test]
-fn the_filter_of_the_readme_loads() {
-    let readme = read("README.md");
-    let snippets = snippets(&readme, "yaml");
-    assert_eq!(snippets.len(), 1);
-    let filter: Value = serde_yaml_ng::from_str(snippets[0]).expect("YAML");
-    let plugin = &filter["typed_config"]["config"]["configuration"]["value"];
-    Config::parse(plugin.as_str().expect("JSON").as_bytes(), &kit::no_variable)
-        .expect("a right configuration");
-
-    let mut example = Bootstrap::example("envoy.yaml").unwrap();
-    let place = example.filters().iter_mut().find(|filter| filter["name"] == "podpin");
-    *place.expect("the filter of the example") = filter;
-    let example = example.with_module(&root().join(MODULE));
-    let output = validate(&example).expect("Envoy runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -247,21 +197,21 @@ fn an_example_without_the_line_that_a_cluster_does_not_need_loads() {
 
 #[test]
 fn the_tables_of_the_configuration_have_every_key_and_default() {
-    let readme = read("README.md");
+    let page = read("docs/configuration.md");
     let least = json!({"workload": {
         "stateful_set": "myserver", "service": "a", "namespace": "default", "replicas": 3, "port": 1,
     }});
-    let keys = column(&readme, "key", 0);
+    let keys = column(&page, "key", 0);
     let mut config = least.clone();
-    write_defaults(&mut config, &keys, &column(&readme, "key", 1));
+    write_defaults(&mut config, &keys, &column(&page, "key", 1));
     same(&config, &least);
     assert_eq!(known_keys(&config), keys.iter().map(|key| (*key).to_owned()).collect());
 
     let mut least = least;
     least["store"] = json!({"kind": "redis", "cluster": "webdis"});
-    let of_redis = column(&readme, "key of a Redis", 0);
+    let of_redis = column(&page, "key of a Redis", 0);
     let mut config = least.clone();
-    write_defaults(&mut config, &of_redis, &column(&readme, "key of a Redis", 1));
+    write_defaults(&mut config, &of_redis, &column(&page, "key of a Redis", 1));
     same(&config, &least);
     let mut known = known_keys(&config);
     config["store"]["dialect"] = "upstash".into();
@@ -274,8 +224,8 @@ fn the_tables_of_the_configuration_have_every_key_and_default() {
 
     least["store"] = json!({"kind": "sealed", "keys": [{"id": "a", "key": kit::sealed::KEY}]});
     let mut config = least.clone();
-    let of_sealed = column(&readme, "key of sealed ids", 0);
-    write_defaults(&mut config, &of_sealed, &column(&readme, "key of sealed ids", 1));
+    let of_sealed = column(&page, "key of sealed ids", 0);
+    write_defaults(&mut config, &of_sealed, &column(&page, "key of sealed ids", 1));
     same(&config, &least);
     let mut known = known_keys(&config);
     known.retain(|key| key.starts_with("store."));
@@ -333,10 +283,10 @@ fn known_keys(config: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
-    let readme = read("README.md");
+    let (behaviour, operations) = (read("docs/behaviour.md"), read("docs/operations.md"));
     let mut named: BTreeSet<String> =
-        column(&readme, "counter", 0).into_iter().map(str::to_owned).collect();
-    for decision in column(&readme, "request or response", 2) {
+        column(&operations, "counter", 0).into_iter().map(str::to_owned).collect();
+    for decision in column(&behaviour, "request or response", 2) {
         if !decision.is_empty() {
             named.insert(format!("podpin_{decision}_total"));
         }
@@ -345,5 +295,5 @@ fn the_tables_of_behaviour_and_counters_have_every_decision_and_metric() {
     assert_eq!(named, metrics);
     let mut gauges = Gauge::ALL.map(Gauge::name).to_vec();
     gauges.push("podpin_sessions");
-    assert_eq!(column(&readme, "gauge", 0), gauges);
+    assert_eq!(column(&operations, "gauge", 0), gauges);
 }

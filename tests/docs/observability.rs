@@ -45,7 +45,26 @@ fn every_alert_says_what_is_wrong_what_to_do_and_how_bad_it_is() {
     }
     let readme = read("istio/observability/README.md");
     let names: Vec<_> = alerts().into_iter().map(|alert| alert.name).collect();
-    assert_eq!(column(&readme, "alert", 0), names);
+    let linked = names
+        .iter()
+        .map(|name| format!("[`{name}`](../../docs/operations.md#{})", name.to_lowercase()));
+    assert_eq!(column(&readme, "alert", 0), linked.collect::<Vec<_>>());
+}
+
+/// For each alert in order: how bad it is, and numbered steps.
+#[test]
+fn the_page_on_operations_says_what_to_do_about_every_alert() {
+    let page = read("docs/operations.md");
+    let sections: Vec<_> = page.split("\n### ").skip(1).collect();
+    let rules = yaml("alerts.yaml")["groups"][0]["rules"].clone();
+    let rules = rules.as_array().expect("rules");
+    assert_eq!(sections.len(), rules.len());
+    for (section, rule) in sections.iter().zip(rules) {
+        let [name, severity] =
+            [&rule["alert"], &rule["labels"]["severity"]].map(|text| text.as_str().expect("text"));
+        assert!(section.starts_with(&format!("{name}\n\n*{severity}.* ")), "{section}");
+        assert!(section.contains("\n1. "), "{name}");
+    }
 }
 
 #[test]

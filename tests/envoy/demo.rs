@@ -33,6 +33,18 @@ fn the_demonstration_loses_calls_without_podpin_and_none_with_it() {
     let lost: usize = row(&output, "sessions lost")[0].parse().unwrap();
     assert!((1..30).contains(&lost), "{lost}");
     assert_eq!(row(&output, "clients that work"), ["30", "of", "30"]);
+    let readme = fs::read_to_string(kit::root().join("README.md")).unwrap();
+    let shown = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(words(shown.unwrap()), words(&String::from_utf8_lossy(&output.stdout)));
+}
+
+/// What a page shows of an output and each run prints alike: its lines, but for what was measured.
+fn words(output: &str) -> Vec<String> {
+    let measured = |word: &&str| *word != "-" && !word.contains(|sign: char| sign.is_ascii_digit());
+    let lines = output
+        .lines()
+        .map(|line| line.split_whitespace().filter(measured).collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
 #[test]
@@ -100,11 +112,33 @@ fn try_out(example: &str) {
         assert!(line.contains(&format!("decision={decision} pod=myserver-")), "{line}");
     }
 
+    let admin = said.iter().find_map(|line| line.strip_prefix("Envoy's admin page is"));
+    ask_as_the_pages_say(admin.unwrap().trim().strip_prefix("http://").unwrap());
+
     demo.interrupt();
     let start = Instant::now();
     while children.iter().any(|child| fs::exists(format!("/proc/{child}")).unwrap()) {
         assert!(start.elapsed() < Duration::from_secs(60), "one of {children:?} is left behind");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What the documentation asks of the admin interface, which it has where the examples have it.
+fn ask_as_the_pages_say(admin: &str) {
+    let pages = ["docs/envoy.md", "docs/operations.md"];
+    let pages = pages.map(|page| fs::read_to_string(kit::root().join(page)).unwrap()).concat();
+    let commands: Vec<_> = pages.lines().filter(|line| line.starts_with("curl -s ")).collect();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    let mut said = String::new();
+    for command in commands {
+        assert!(command.contains("http://127.0.0.1:9901/"), "{command}");
+        let command = command.replace("127.0.0.1:9901", admin).replace("curl ", "curl --fail ");
+        let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{command}: {output:?}");
+        said += &String::from_utf8_lossy(&output.stdout);
+    }
+    for wanted in ["podpin_bound_total: 1\n", "podpin_version: ", "wasm: debug", "wasm: info"] {
+        assert!(said.contains(wanted), "no {wanted:?} in {said}");
     }
 }
 

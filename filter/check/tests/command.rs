@@ -41,6 +41,21 @@ fn every_mistake_is_on_a_line_of_its_own_and_none_shows_a_secret() {
     assert!(!mistakes.contains("s3cret"), "{mistakes}");
 }
 
+/// Whoever follows the page on the configuration sees what it shows.
+#[test]
+fn the_commands_of_the_documentation_print_what_it_shows() {
+    let page = include_str!("../../../docs/configuration.md");
+    let inputs: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("echo '")?.strip_suffix("' | dist/podpin-check -"))
+        .collect();
+    let [right, wrong] = inputs.as_slice() else { panic!("{inputs:?}") };
+    assert_eq!(check(&["-"], right).0, Some(0));
+    let shown = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    let (code, out, mistakes) = check(&["-"], wrong);
+    assert_eq!((code, out.as_str(), Some(mistakes.as_str())), (Some(1), "", shown));
+}
+
 #[test]
 fn what_cannot_be_read_is_said() {
     for arguments in [&[][..], &["a", "b"]] {

@@ -191,6 +191,17 @@ mod tests {
         })
     }
 
+    #[test]
+    fn the_record_that_the_documentation_shows_is_one_as_it_is_written() {
+        let page = include_str!("../../../docs/stores.md");
+        let shown = page.lines().map(str::trim).find(|line| line.starts_with(r#"{"address""#));
+        let Places::Pods(mut pods) = workload() else { panic!("pods") };
+        pods.service = "mcp-myserver-headless".into();
+        let places = Places::Pods(pods);
+        let record = Record::decode(shown.unwrap(), &places).unwrap();
+        assert_eq!(record.encode(&places), shown.unwrap());
+    }
+
     /// What other releases have written must stay readable while they are being replaced, and they
     /// must read what is written here.
     #[test]
