@@ -3,6 +3,7 @@
 use kit::discovered::CLUSTER;
 use kit::mode::Mode;
 use kit::model::{Engine, Step, plugin_of};
+use kit::sealed::sealed;
 use serde_json::{Value, json};
 
 use crate::by_hand::{ask, counter, headers, initialize, response, status, store_calls, value};
@@ -44,6 +45,35 @@ fn a_pin_outside_of_the_addresses_is_none() {
     narrow.proxy_mut().shared = wide.proxy().shared;
     assert_eq!(status(&ask(&mut narrow, "a").1), 404);
     assert_eq!(counter(&narrow, "unknown"), 1);
+}
+
+/// Whoever has the key can seal any place.
+#[test]
+fn a_sealed_id_of_a_place_outside_of_the_workload_is_unknown() {
+    let sealing = |mode, ranges: Option<&[&str]>| {
+        by_address(mode, |plugin| {
+            sealed(plugin);
+            if let Some(ranges) = ranges {
+                plugin["workload"] = within(ranges);
+            }
+        })
+    };
+    for (mode, other, ranges, wanted) in [
+        (Mode::OriginalDst, Mode::OriginalDst, &["127.0.0.0/8"], 200),
+        (Mode::OriginalDst, Mode::OriginalDst, &["10.0.0.0/8"], 404),
+        (Mode::Endpoint, Mode::Endpoint, &["127.0.0.0/8"], 200),
+        (Mode::Authority, Mode::Endpoint, &["127.0.0.0/8"], 404),
+    ] {
+        let mut maker = sealing(mode, None);
+        let (stream, step) = initialize(&mut maker, "a");
+        assert_eq!(step, Step::Go);
+        let response = maker.record(stream).response;
+        let (_, id) = response.iter().find(|(name, _)| name == "mcp-session-id").expect("an id");
+        let id = std::str::from_utf8(id).expect("text");
+        let mut sim = sealing(other, Some(ranges));
+        assert_eq!(status(&ask(&mut sim, id).1), wanted, "{mode:?} for {other:?} in {ranges:?}");
+        assert_eq!(counter(&sim, "unknown"), u64::from(wanted == 404));
+    }
 }
 
 #[test]
