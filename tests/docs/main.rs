@@ -2,6 +2,7 @@
 
 mod links;
 mod observability;
+mod pages;
 mod shown;
 
 use std::collections::BTreeSet;
