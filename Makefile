@@ -14,7 +14,7 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 .NOTPARALLEL:
 .PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench instructions soak fuzz lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
-.PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-lint
+.PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-bench prerequisites-lint
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,8 @@ manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once m
 	@tests/istio/install-tools
 	@istio/manifests/render
 
-bench: prerequisites-redis build envoy ## Measures what Podpin costs Envoy, beside bare Envoy and a BASELINE
+bench: prerequisites-bench build envoy ## Measures what Podpin costs, beside what else there is and a BASELINE
+	@filter/build-wasm podpin-noop
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 instructions: prerequisites-instructions ## Counts instructions of the core, and compares; RECORD=yes records
@@ -114,6 +115,9 @@ prerequisites-istio:
 
 prerequisites-interop:
 	@tests/prerequisites rust wasm envoy interop
+
+prerequisites-bench:
+	@tests/prerequisites rust wasm envoy redis bench
 
 prerequisites-build:
 	@tests/prerequisites rust wasm

@@ -6,23 +6,31 @@
 //! compared, such as `authority; sealed`.
 
 mod contender;
-mod cpu;
+mod figures;
+mod ground;
 mod kind;
 mod load;
 mod miss;
+mod pods;
 mod processors;
+mod proxy;
 mod report;
+mod rounds;
+mod rules;
 mod shuffle;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::report::Rule;
+use crate::ground::Ground;
+use crate::processors::Processors;
+use crate::report::Report;
+use crate::rules::Rule;
 
 /// Between two builds of the same code the ratios of single rounds have a standard deviation of 0.04
-/// on a busy machine, so the median of so many one of 0.015.
-const ROUNDS: usize = 12;
+/// on a busy machine, so the median of so many one of 0.017.
+const ROUNDS: usize = 9;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -31,8 +39,19 @@ async fn main() -> Result<ExitCode> {
         _ => ROUNDS,
     };
     ensure!(rounds > 0, "ROUNDS: 0 rounds measure nothing");
-    let mut rules = cpu::run(rounds).await?;
+    if contender::haproxy::program().is_none() {
+        println!("HAProxy is missing, so it is left out: apt-get install haproxy");
+    }
+    let processors = Processors::given()?;
+    processors.split([])?;
+    let ground = Ground::start().await?;
+    let mut report = Report::new(contender::all(&ground)?);
+    rounds::run(rounds, &processors, &mut report).await?;
+    println!("The proxy's processor time a request, in {rounds} rounds; medians [quartiles]");
+    print!("{report}");
+    let mut rules = rules::of(&report);
     println!();
+    processors.share()?;
     rules.push(
         miss::run().await.unwrap_or_else(|error| Rule {
             text: format!("asking Redis: {error:#}"),

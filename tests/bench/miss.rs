@@ -10,7 +10,7 @@ use kit::pods::App;
 use kit::setup::{RedisFront, SharedSetup};
 use redis::Value;
 
-use crate::report::Rule;
+use crate::rules::Rule;
 
 const SESSIONS: usize = 2000;
 

@@ -1,5 +1,5 @@
-//! One processor for Envoy, the others for everything else, as far as there are others: then neither
-//! moves about, and Envoy finds what it left in its caches.
+//! One processor for the proxies, the others for everything else, as far as there are others: then neither
+//! moves about, and a proxy finds what it left in its caches.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -27,11 +27,11 @@ impl Processors {
     }
 
     /// Gives the last to these processes and the others to this one.
-    pub(crate) fn split(&self, envoys: impl Iterator<Item = u32>) -> Result<()> {
+    pub(crate) fn split(&self, proxies: impl IntoIterator<Item = u32>) -> Result<()> {
         let Some((last, others @ [_, ..])) = self.0.split_last() else { return Ok(()) };
         pin(std::process::id(), others)?;
-        for envoy in envoys {
-            pin(envoy, &[*last])?;
+        for proxy in proxies {
+            pin(proxy, &[*last])?;
         }
         Ok(())
     }

@@ -1,145 +1,145 @@
-//! What was measured, as a table, and the bounds that it must keep.
+//! What was measured, and as a table for the terminal.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use crate::contender::{Contender, Module};
-use crate::kind::Kind;
+use crate::figures::{Figures, Spread};
+use crate::kind::{Kind, Regime};
+use crate::load::turn::Turn;
 
-/// Times bare Envoy's cost for the largest request without a session.
-const LARGE_POST: f64 = 1.6;
-
-/// Times the older module's cost, in any mode.
-const OLDER: f64 = 1.05;
-
-/// Times the cost of steering by `:authority` with a store in memory, of a call in another mode or with another
-/// store.
-const OF_AUTHORITY: [(&str, f64); 2] = [("endpoint", 1.0), ("sealed", 1.03)];
-
-pub(crate) struct Report<'a> {
-    contenders: &'a [Contender],
-    /// Microseconds for each request, round by round, by kind and number of the contender.
-    costs: BTreeMap<(Kind, usize), Vec<f64>>,
+pub(crate) struct Report {
+    pub(crate) contenders: Vec<Contender>,
+    /// Round by round, by the number of the contender.
+    figures: BTreeMap<(Kind, Regime, usize), Vec<Figures>>,
+    /// MB that each held at the end of a round.
+    memory: BTreeMap<usize, Vec<f64>>,
+    tallies: BTreeMap<usize, Tally>,
 }
 
-/// A bound, and whether it is kept.
-pub(crate) struct Rule {
-    pub(crate) text: String,
-    pub(crate) is_kept: bool,
+/// Calls, those lost and those misrouted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) calls: u64,
+    pub(crate) lost: u64,
+    pub(crate) misrouted: u64,
 }
 
-/// Median and quartiles.
-struct Spread {
-    low: f64,
-    median: f64,
-    high: f64,
-}
-
-impl<'a> Report<'a> {
-    pub(crate) fn new(contenders: &'a [Contender]) -> Self {
-        Self { contenders, costs: BTreeMap::new() }
+impl Report {
+    pub(crate) fn new(contenders: Vec<Contender>) -> Self {
+        let (figures, memory, tallies) = Default::default();
+        Self { contenders, figures, memory, tallies }
     }
 
-    /// Adds what a contender needed in one more round.
-    pub(crate) fn add(&mut self, kind: Kind, contender: usize, cost: f64) {
-        self.costs.entry((kind, contender)).or_default().push(cost);
-    }
-
-    pub(crate) fn rules(&self) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        for &(kind, number) in self.costs.keys() {
-            let name = format!("{}, {}", kind.name(), self.contenders[number].name);
-            let is_built = self.contenders[number].module == Module::Built;
-            if is_built && kind == Kind::Post(256) {
-                let ratio = self.ratio(kind, number, 0).median;
-                rules.push(Rule::at_most(LARGE_POST, ratio, &format!("x bare Envoy: {name}")));
-            }
-            let bound = OF_AUTHORITY.iter().find(|(it, _)| *it == self.contenders[number].name);
-            if let (Some((_, bound)), Kind::Call) = (bound, kind) {
-                let authority = self.contenders.iter().position(|it| it.name == "authority");
-                let Some(authority) = authority else { continue };
-                let ratio = self.ratio(kind, number, authority).median;
-                rules.push(Rule::at_most(*bound, ratio, &format!("x authority: {name}")));
-            }
-            if let Some(older) = self.older(number) {
-                let ratio = self.ratio(kind, number, older).median;
-                rules.push(Rule::at_most(OLDER, ratio, &format!("x BASELINE: {name}")));
-            }
+    /// Adds what was seen of a contender in one more round.
+    pub(crate) fn add(&mut self, kind: Kind, regime: Regime, number: usize, turn: Turn) {
+        let tally = self.tallies.entry(number).or_default();
+        tally.lost += turn.lost;
+        // None is misrouted on another path, which no proxy is told to pin.
+        if kind != Kind::AnotherPath && kind.is_of_session() {
+            tally.calls += turn.calls;
+            tally.misrouted += turn.misrouted;
         }
-        rules
+        self.figures.entry((kind, regime, number)).or_default().push(turn.into());
+    }
+
+    pub(crate) fn add_memory(&mut self, number: usize, megabytes: f64) {
+        self.memory.entry(number).or_default().push(megabytes);
+    }
+
+    /// The contender of this name, with the module as built if it has one.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        let is_it = |it: &Contender| it.name == name && it.module != Module::Older;
+        self.contenders.iter().position(is_it)
+    }
+
+    /// What was measured: each kind and regime, with the contenders that took part.
+    pub(crate) fn measured(&self) -> BTreeMap<(Kind, Regime), Vec<usize>> {
+        let mut measured = BTreeMap::<_, Vec<_>>::new();
+        for &(kind, regime, number) in self.figures.keys() {
+            measured.entry((kind, regime)).or_default().push(number);
+        }
+        measured
+    }
+
+    /// A figure over the rounds.
+    pub(crate) fn spread(
+        &self,
+        kind: Kind,
+        regime: Regime,
+        number: usize,
+        figure: fn(&Figures) -> f64,
+    ) -> Option<Spread> {
+        let figures = self.figures.get(&(kind, regime, number))?;
+        Some(Spread::of(figures.iter().map(figure)))
+    }
+
+    /// How many times the cost of another, taken round by round.
+    pub(crate) fn ratio(
+        &self,
+        kind: Kind,
+        regime: Regime,
+        number: usize,
+        other: usize,
+    ) -> Option<Spread> {
+        let figures = self.figures.get(&(kind, regime, number))?;
+        let others = self.figures.get(&(kind, regime, other))?;
+        Some(Spread::of(figures.iter().zip(others).map(|(it, other)| it.cost / other.cost)))
+    }
+
+    pub(crate) fn memory(&self, number: usize) -> Option<Spread> {
+        Some(Spread::of(self.memory.get(&number)?.iter().copied()))
+    }
+
+    pub(crate) fn tally(&self, number: usize) -> Tally {
+        self.tallies.get(&number).copied().unwrap_or_default()
     }
 
     /// The contender with the older module beside one with that which is built.
-    fn older(&self, number: usize) -> Option<usize> {
+    pub(crate) fn older(&self, number: usize) -> Option<usize> {
         let is_built = self.contenders[number].module == Module::Built;
         let next = self.contenders.get(number + 1)?;
         (is_built && next.module == Module::Older).then_some(number + 1)
     }
-
-    /// How many times the cost of another, taken round by round.
-    fn ratio(&self, kind: Kind, number: usize, other: usize) -> Spread {
-        let [costs, others] = [number, other].map(|number| &self.costs[&(kind, number)]);
-        Spread::of(costs.iter().zip(others).map(|(cost, other)| cost / other))
-    }
 }
 
-impl Display for Report<'_> {
+impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut last = None;
-        for (&(kind, number), costs) in &self.costs {
-            if last.replace(kind) != Some(kind) {
-                let (us, bare, older) = ("us", "x bare Envoy", "x BASELINE");
-                write!(f, "\n{:32}{us:>22}  {bare:>22}", kind.name())?;
-                writeln!(f, "  {older:>22}")?;
-            }
-            let contender = &self.contenders[number];
-            let name = match contender.module {
-                Module::None => contender.name.to_owned(),
-                Module::Built => format!("Podpin, {}", contender.name),
-                Module::Older => format!("BASELINE, {}", contender.name),
+        for ((kind, regime), numbers) in self.measured() {
+            let title = match regime {
+                Regime::Full => kind.name(),
+                Regime::Paced => format!("{}, 1500/s", kind.name()),
             };
-            let cost = format!("{:.1}", Spread::of(costs.iter().copied()));
-            let bare = format!("{:.3}", self.ratio(kind, number, 0));
-            write!(f, "  {name:30}{cost:>22}  {bare:>22}")?;
-            if let Some(older) = self.older(number) {
-                write!(f, "  {:>22}", format!("{:.3}", self.ratio(kind, number, older)))?;
+            let (cost, bare, older) = ("us", "x Envoy alone", "x BASELINE");
+            write!(f, "\n{title:36}{cost:>20}  {bare:>20}  {:>7} {:>5}", "req/s", "busy")?;
+            writeln!(f, "  {:>14} {older:>20}", "p50 / p99 us")?;
+            for number in numbers {
+                let spread = |figure| self.spread(kind, regime, number, figure).ok_or(fmt::Error);
+                let bare = self.ratio(kind, regime, number, 0);
+                let bare = bare.map_or_else(String::new, |it| format!("{it:.3}"));
+                let older = self.older(number);
+                let older = older.and_then(|older| self.ratio(kind, regime, number, older));
+                let older = older.map_or_else(String::new, |it| format!("{it:.3}"));
+                let rate = spread(|it| it.rate)?.median;
+                let busy = spread(|it| 100.0 * it.busy)?.median;
+                let cost = format!("{:.1}", spread(|it| it.cost)?);
+                let [half, most] = [spread(|it| it.half)?, spread(|it| it.most)?];
+                let latency = format!("{:.0} / {:.0}", half.median, most.median);
+                write!(f, "  {:34}{cost:>20}  {bare:>20}", self.contenders[number].title())?;
+                writeln!(f, "  {rate:>7.0} {busy:>4.0}%  {latency:>14} {older:>20}")?;
             }
-            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "\n{:36}{:>10}{:>8}{:>12}{:>8}",
+            "calls of sessions", "", "lost", "misrouted", "MB"
+        )?;
+        for number in 0..self.contenders.len() {
+            let Tally { calls, lost, misrouted } = self.tally(number);
+            let memory = self.memory(number).map_or(0.0, |it| it.median);
+            let title = self.contenders[number].title();
+            writeln!(f, "  {title:34}{calls:>10}{lost:>8}{misrouted:>12}{memory:>8.1}")?;
         }
         Ok(())
-    }
-}
-
-impl Rule {
-    pub(crate) fn at_most(bound: f64, figure: f64, what: &str) -> Self {
-        let text = format!("{figure:.3}, at most {bound} {what}");
-        Self { text, is_kept: figure <= bound }
-    }
-}
-
-impl Display for Rule {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", if self.is_kept { "PASS" } else { "FAIL" }, self.text)
-    }
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<_> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |part: f64| {
-            let place = part * (values.len() - 1) as f64;
-            let (low, high) = (values[place as usize], values[place.ceil() as usize]);
-            low + (high - low) * place.fract()
-        };
-        Self { low: at(0.25), median: at(0.5), high: at(0.75) }
-    }
-}
-
-impl Display for Spread {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(1);
-        let Self { low, median, high } = self;
-        write!(f, "{median:.digits$} [{low:.digits$}-{high:.digits$}]")
     }
 }

@@ -9,6 +9,12 @@ impl Default for Shuffle {
     }
 }
 
+impl From<u64> for Shuffle {
+    fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
 impl Shuffle {
     /// Fisher and Yates'.
     pub(crate) fn of<T>(&mut self, items: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -19,7 +25,7 @@ impl Shuffle {
         items
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         // The lower bits repeat soon.
         (self.0 >> 33) as usize % bound
