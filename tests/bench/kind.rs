@@ -41,6 +41,10 @@ impl Regime {
     pub(crate) fn turns(self, kind: Kind) -> (usize, Duration) {
         match (self, kind) {
             (Self::Full, Kind::Call) => (10, Duration::from_millis(40)),
+            // Each request takes about a millisecond.
+            (Self::Full, Kind::Answer(1024) | Kind::Sent(1024) | Kind::Events) => {
+                (5, Duration::from_millis(100))
+            }
             (Self::Full, _) => (5, Duration::from_millis(40)),
             (Self::Paced, _) => (5, Duration::from_millis(200)),
         }

@@ -1,16 +1,21 @@
-//! What Podpin costs, as ratios and differences within one run. It ends with the bounds that this
-//! must keep, and fails when one is exceeded.
+//! What Podpin costs, as ratios and differences within one run, beside what else there is. It ends with
+//! the bounds that this must keep, and fails when one is exceeded.
 //!
 //! `BASELINE` names an older module to compare with, `BASELINE_EXAMPLES` the directory of the
 //! examples of its time, `ROUNDS` how often processor time is measured, and `ONLY` some of those that are
-//! compared, such as `authority; sealed`.
+//! compared, such as `authority; sealed`. A run of everything writes `docs/benchmarks.md`; any other
+//! leaves its page in `target/bench/`.
 
 mod contender;
 mod figures;
 mod ground;
+mod held;
 mod kind;
 mod load;
+mod machine;
 mod miss;
+mod page;
+mod plot;
 mod pods;
 mod processors;
 mod proxy;
@@ -18,12 +23,16 @@ mod report;
 mod rounds;
 mod rules;
 mod shuffle;
+mod workers;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use kit::root;
 
+use crate::contender::only;
 use crate::ground::Ground;
+use crate::page::Results;
 use crate::processors::Processors;
 use crate::report::Report;
 use crate::rules::Rule;
@@ -31,6 +40,10 @@ use crate::rules::Rule;
 /// Between two builds of the same code the ratios of single rounds have a standard deviation of 0.04
 /// on a busy machine, so the median of so many one of 0.017.
 const ROUNDS: usize = 9;
+
+/// Parts that `ONLY` may name too. The first takes minutes, so a quick look goes without.
+const HELD: &str = "sessions held";
+const WORKERS: &str = "workers";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -42,26 +55,38 @@ async fn main() -> Result<ExitCode> {
     if contender::haproxy::program().is_none() {
         println!("HAProxy is missing, so it is left out: apt-get install haproxy");
     }
+    let results = measure(rounds).await?;
+    let has_baseline = std::env::var_os("BASELINE").is_some_and(|module| !module.is_empty());
+    let is_full = only().is_none() && rounds >= ROUNDS && !has_baseline;
+    let directory = root().join(if is_full { "docs" } else { "target/bench" });
+    page::write(&results, &directory)?;
+    println!("{} was written", directory.join("benchmarks.md").display());
+    let all_kept = results.rules.iter().all(|rule| rule.is_kept);
+    Ok(if all_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(rounds: usize) -> Result<Results> {
+    let named = |part: &str| only().map(|only| only.iter().any(|name| name == part));
     let processors = Processors::given()?;
     processors.split([])?;
     let ground = Ground::start().await?;
     let mut report = Report::new(contender::all(&ground)?);
     rounds::run(rounds, &processors, &mut report).await?;
-    println!("The proxy's processor time a request, in {rounds} rounds; medians [quartiles]");
-    print!("{report}");
     let mut rules = rules::of(&report);
-    println!();
+    let workers = match named(WORKERS).unwrap_or(true) {
+        true => Some(workers::run(rounds.div_ceil(3), &report.contenders, &processors).await?),
+        false => None,
+    };
+    let held = match named(HELD).unwrap_or(rounds >= ROUNDS) {
+        true => Some(held::run(rounds, &ground, &processors).await?),
+        false => None,
+    };
+    rules.extend(held.iter().flat_map(|held| held.rules()));
     processors.share()?;
-    rules.push(
-        miss::run().await.unwrap_or_else(|error| Rule {
-            text: format!("asking Redis: {error:#}"),
-            is_kept: false,
-        }),
-    );
-    println!();
-    for rule in &rules {
-        println!("{rule}");
-    }
-    let all_kept = rules.iter().all(|rule| rule.is_kept);
-    Ok(if all_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let miss = miss::run().await;
+    rules.push(match &miss {
+        Ok(miss) => miss.rule(),
+        Err(error) => Rule { text: format!("asking Redis: {error:#}"), is_kept: false },
+    });
+    Ok(Results { rounds, report, workers, held, miss: miss.ok(), rules })
 }

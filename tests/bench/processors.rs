@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 /// The processors that this process was given.
 pub(crate) struct Processors(Vec<usize>);
@@ -40,11 +40,19 @@ impl Processors {
 /// Lets all threads of a process run only there.
 fn pin(pid: u32, processors: &[usize]) -> Result<()> {
     let list: Vec<_> = processors.iter().map(usize::to_string).collect();
-    let status = Command::new("taskset")
-        .args(["--all-tasks", "--cpu-list", "--pid", &list.join(","), &pid.to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .context("taskset, of Debian's package util-linux, cannot be run")?;
-    ensure!(status.success(), "taskset {list:?} {pid}: {status}");
-    Ok(())
+    let taskset = || {
+        Command::new("taskset")
+            .args(["--all-tasks", "--cpu-list", "--pid", &list.join(","), &pid.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("taskset, of Debian's package util-linux, cannot be run")
+    };
+    // It gives up on a thread that ends meanwhile, such as one of a connection.
+    for _ in 0..20 {
+        if taskset()?.success() {
+            return Ok(());
+        }
+    }
+    bail!("taskset cannot give {list:?} to {pid}")
 }

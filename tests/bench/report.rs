@@ -1,7 +1,6 @@
-//! What was measured, and as a table for the terminal.
+//! What was measured.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter};
 
 use crate::contender::{Contender, Module};
 use crate::figures::{Figures, Spread};
@@ -23,6 +22,12 @@ pub(crate) struct Tally {
     pub(crate) calls: u64,
     pub(crate) lost: u64,
     pub(crate) misrouted: u64,
+}
+
+impl Tally {
+    pub(crate) fn share_misrouted(self) -> f64 {
+        self.misrouted as f64 / self.calls.max(1) as f64
+    }
 }
 
 impl Report {
@@ -60,6 +65,11 @@ impl Report {
             measured.entry((kind, regime)).or_default().push(number);
         }
         measured
+    }
+
+    /// The contenders that were asked this, in their order.
+    pub(crate) fn taking_part(&self, kind: Kind) -> Vec<usize> {
+        self.measured().remove(&(kind, Regime::Full)).unwrap_or_default()
     }
 
     /// A figure over the rounds.
@@ -100,46 +110,5 @@ impl Report {
         let is_built = self.contenders[number].module == Module::Built;
         let next = self.contenders.get(number + 1)?;
         (is_built && next.module == Module::Older).then_some(number + 1)
-    }
-}
-
-impl Display for Report {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for ((kind, regime), numbers) in self.measured() {
-            let title = match regime {
-                Regime::Full => kind.name(),
-                Regime::Paced => format!("{}, 1500/s", kind.name()),
-            };
-            let (cost, bare, older) = ("us", "x Envoy alone", "x BASELINE");
-            write!(f, "\n{title:36}{cost:>20}  {bare:>20}  {:>7} {:>5}", "req/s", "busy")?;
-            writeln!(f, "  {:>14} {older:>20}", "p50 / p99 us")?;
-            for number in numbers {
-                let spread = |figure| self.spread(kind, regime, number, figure).ok_or(fmt::Error);
-                let bare = self.ratio(kind, regime, number, 0);
-                let bare = bare.map_or_else(String::new, |it| format!("{it:.3}"));
-                let older = self.older(number);
-                let older = older.and_then(|older| self.ratio(kind, regime, number, older));
-                let older = older.map_or_else(String::new, |it| format!("{it:.3}"));
-                let rate = spread(|it| it.rate)?.median;
-                let busy = spread(|it| 100.0 * it.busy)?.median;
-                let cost = format!("{:.1}", spread(|it| it.cost)?);
-                let [half, most] = [spread(|it| it.half)?, spread(|it| it.most)?];
-                let latency = format!("{:.0} / {:.0}", half.median, most.median);
-                write!(f, "  {:34}{cost:>20}  {bare:>20}", self.contenders[number].title())?;
-                writeln!(f, "  {rate:>7.0} {busy:>4.0}%  {latency:>14} {older:>20}")?;
-            }
-        }
-        writeln!(
-            f,
-            "\n{:36}{:>10}{:>8}{:>12}{:>8}",
-            "calls of sessions", "", "lost", "misrouted", "MB"
-        )?;
-        for number in 0..self.contenders.len() {
-            let Tally { calls, lost, misrouted } = self.tally(number);
-            let memory = self.memory(number).map_or(0.0, |it| it.median);
-            let title = self.contenders[number].title();
-            writeln!(f, "  {title:34}{calls:>10}{lost:>8}{misrouted:>12}{memory:>8.1}")?;
-        }
-        Ok(())
     }
 }

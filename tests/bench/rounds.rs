@@ -20,10 +20,10 @@ use crate::report::Report;
 use crate::shuffle::Shuffle;
 
 /// Sessions that are held of each contender, of which each call is of any.
-const SESSIONS: usize = 1000;
+pub(crate) const SESSIONS: usize = 1000;
 
 /// What does not count, before: V8 compiles again what turns out to be called often.
-const WARM_UP: Duration = Duration::from_millis(100);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Rounds in which there is one of what is measured rarely.
 const RARE: usize = 3;
@@ -31,6 +31,7 @@ const RARE: usize = 3;
 pub(crate) async fn run(rounds: usize, processors: &Processors, report: &mut Report) -> Result<()> {
     let mut shuffle = Shuffle::default();
     for number in 0..rounds {
+        eprintln!("round {} of {rounds}", number + 1);
         let is_due = |kind: Kind| !kind.is_rare() || number % RARE == 0;
         let kinds: Vec<_> = Kind::ALL.iter().copied().filter(|kind| is_due(*kind)).collect();
         let running = start(&report.contenders, processors, &mut shuffle).await?;

@@ -294,17 +294,23 @@ fn binary() -> Result<PathBuf> {
     found.context("no Envoy: set ENVOY, put envoy on the PATH, or run `make envoy`")
 }
 
+/// The version of that Envoy, such as 1.40.0.
+pub fn version() -> Result<String> {
+    let output = Command::new(binary()?).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split('/').find(|part| part.starts_with("1."));
+    Ok(version.with_context(|| format!("no version of Envoy in {text:?}"))?.to_owned())
+}
+
 /// The minor of that Envoy, such as 40 of 1.40.0.
 pub fn minor() -> Result<u32> {
     static MINOR: OnceLock<u32> = OnceLock::new();
     if let Some(minor) = MINOR.get() {
         return Ok(*minor);
     }
-    let output = Command::new(binary()?).arg("--version").output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = text.split('/').find_map(|part| part.strip_prefix("1."));
-    let minor = version.and_then(|rest| rest.split('.').next()?.parse().ok());
-    let minor = minor.with_context(|| format!("no version of Envoy in {text:?}"))?;
+    let version = version()?;
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+    let minor = minor.with_context(|| format!("no minor in {version:?}"))?;
     Ok(*MINOR.get_or_init(|| minor))
 }
 
