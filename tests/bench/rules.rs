@@ -20,22 +20,28 @@ const OLDER: f64 = 1.05;
 
 /// Times the cost of another, on a full core and at a fixed rate. The no-op stands for what any filter
 /// in WebAssembly costs; the routes and clusters are those that Podpin needs in that mode.
-const TARGETS: [(Kind, &str, &str, f64); 6] = [
-    (Kind::Call, "authority", "no-op, by pod", 1.15),
-    (Kind::Call, "dynamic_host", "no-op, by pod", 1.3),
-    (Kind::Call, "endpoint", "no-op, by endpoint", 1.2),
-    (Kind::Call, "redis, near hit", "authority", 1.03),
-    (Kind::Call, "sealed", "authority", 1.03),
-    (Kind::AnotherPath, "authority", "no-op", 1.05),
+const TARGETS: [(Kind, &str, &str, f64, &[Regime]); 7] = [
+    (Kind::Call, "authority", "no-op, by pod", 1.15, BOTH),
+    (Kind::Call, "dynamic_host", "no-op, by pod", 1.3, BOTH),
+    (Kind::Call, "endpoint", "no-op, by endpoint", 1.2, BOTH),
+    (Kind::Call, "endpoint", "authority", 1.0, &[Regime::Full]),
+    (Kind::Call, "redis, near hit", "authority", 1.03, BOTH),
+    (Kind::Call, "sealed", "authority", 1.03, BOTH),
+    (Kind::AnotherPath, "authority", "no-op", 1.05, BOTH),
 ];
+const BOTH: &[Regime] = &[Regime::Full, Regime::Paced];
 
 pub(crate) fn of(report: &Report) -> Vec<Rule> {
     let mut rules = Vec::new();
-    for (kind, name, other, bound) in TARGETS {
-        for (regime, when) in [(Regime::Full, "core full"), (Regime::Paced, "1500/s")] {
+    for (kind, name, other, bound, regimes) in TARGETS {
+        for regime in regimes.iter().copied() {
             let both = report.find(name).zip(report.find(other));
             let ratio = both.and_then(|(it, other)| report.ratio(kind, regime, it, other));
             if let Some(ratio) = ratio {
+                let when = match regime {
+                    Regime::Full => "core full",
+                    Regime::Paced => "1500/s",
+                };
                 let what = format!("x {other}: {}, {name}, {when}", kind.name());
                 rules.push(Rule::at_most(bound, ratio.median, &what));
             }
