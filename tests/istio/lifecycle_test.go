@@ -49,7 +49,7 @@ func TestScaledFromThreeToFiveToTwo(t *testing.T) {
 
 		if sc.mode == "authority" {
 			// A pod that has no name yet is not one that refuses connections.
-			sc.more += "placement: {eject: 5m}\n"
+			sc.setup.more += "placement: {eject: 5m}\n"
 		}
 		sc.myserver.run(t, 3)
 		sc.myserver.run(t, 4)

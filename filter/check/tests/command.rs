@@ -45,11 +45,10 @@ fn every_mistake_is_on_a_line_of_its_own_and_none_shows_a_secret() {
 #[test]
 fn the_commands_of_the_documentation_print_what_it_shows() {
     let page = include_str!("../../../docs/configuration.md");
-    let inputs: Vec<_> = page
+    let mut inputs = page
         .lines()
-        .filter_map(|line| line.strip_prefix("echo '")?.strip_suffix("' | dist/podpin-check -"))
-        .collect();
-    let [right, wrong] = inputs.as_slice() else { panic!("{inputs:?}") };
+        .filter_map(|line| line.strip_prefix("echo '")?.strip_suffix("' | dist/podpin-check -"));
+    let (right, wrong) = inputs.next().zip(inputs.next()).expect("two commands");
     assert_eq!(check(&["-"], right).0, Some(0));
     let shown = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
     let (code, out, mistakes) = check(&["-"], wrong);
