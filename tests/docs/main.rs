@@ -52,18 +52,6 @@ fn what_the_page_on_scaling_shows_asks_for_what_podpin_tells() {
     assert_eq!(hpa["spec"]["scaleTargetRef"], keda["spec"]["scaleTargetRef"]);
 }
 
-#[test]
-fn the_page_of_benchmarks_has_its_pictures() {
-    let page = read("docs/benchmarks.md");
-    let named = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let pictures: Vec<_> = named.filter(|name| name.ends_with(".svg")).collect();
-    assert!(!pictures.is_empty());
-    for picture in pictures {
-        let svg = read(&format!("docs/{picture}"));
-        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{picture}");
-    }
-}
-
 /// Envoy reads the certificate that an example names.
 fn trusted(example: Bootstrap) -> Bootstrap {
     match example.has_tls() {

@@ -44,16 +44,16 @@ pub(crate) fn write(results: &Results, directory: &Path) -> Result<()> {
 }
 
 fn page(results: &Results, tables: &str) -> Result<String, fmt::Error> {
-    let mut page = String::from(include_str!("head.md"));
+    let mut page = String::from(include_str!("head.txt"));
     for line in machine::describe() {
         writeln!(page, "{line}")?;
     }
     writeln!(page, "- Rounds: {}", results.rounds)?;
     if let Some(summary) = summary(&results.report) {
         writeln!(page, "\n## In short\n\n{summary}")?;
-        page.push_str(include_str!("pictures.md"));
+        page.push_str(include_str!("pictures.txt"));
     }
-    write!(page, "\n{tables}\n{}", include_str!("tail.md"))?;
+    write!(page, "\n{tables}\n{}", include_str!("tail.txt"))?;
     Ok(page)
 }
 
