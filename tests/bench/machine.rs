@@ -15,6 +15,7 @@ pub(crate) fn describe() -> Vec<String> {
     let virtual_machine = if cpus.contains(" hypervisor") { ", in a virtual machine" } else { "" };
     let haproxy = haproxy::program().map(|program| program.display().to_string());
     let haproxy = haproxy.and_then(|program| word_of(&program, &["-v"], "version "));
+    let release = read("/proc/sys/kernel/osrelease");
     let redis = word_of("redis-server", &["--version"], "v=");
     vec![
         format!("- Date: {}", output_of("date", &["+%F"]).unwrap_or_else(unknown)),
@@ -23,7 +24,8 @@ pub(crate) fn describe() -> Vec<String> {
             models.len(),
             models.first().unwrap_or(&"unknown")
         ),
-        format!("- Linux {}", read("/proc/sys/kernel/osrelease").trim()),
+        // What follows the version is whose build it is.
+        format!("- Linux {}", release.trim().split('-').next().unwrap_or("unknown")),
         format!("- Podpin {}", env!("CARGO_PKG_VERSION")),
         format!("- Envoy {}", kit::envoy::version().unwrap_or_else(|_| unknown())),
         format!("- HAProxy {}", haproxy.unwrap_or_else(|| "missing, so left out".to_owned())),
