@@ -99,7 +99,7 @@ fn tables(results: &Results) -> Result<String, fmt::Error> {
         writeln!(text, "## A session that another Envoy opened\n\n{}", parts::miss(miss))?;
         writeln!(text, "{}", parts::MISS)?;
     }
-    writeln!(text, "## Bounds\n\n```")?;
+    writeln!(text, "## Goals\n\n{}\n\n```", parts::GOALS)?;
     for rule in rules {
         writeln!(text, "{rule}")?;
     }

@@ -15,6 +15,9 @@ pub(super) const MISS: &str = "\
 One request at a time, medians over 2,000 sessions. It is paid once for each session and Envoy.
 ";
 
+pub(super) const GOALS: &str =
+    "What Podpin is to cost at most. FAIL says that it is not there yet.";
+
 pub(super) fn workers(rows: &[workers::Row]) -> Table {
     let head =
         ["", "µs, 1 worker", "µs, 2 workers", "calls/s, 1", "calls/s, 2", "MB for another worker"];
