@@ -17,6 +17,10 @@ use crate::envoy::{Envoy, status};
 use crate::hostcalls;
 use crate::stream::{Refusal, Stream, Waiting};
 
+/// So much of the response to a callout is read, in bytes. A Redis answers with a record, a pod with
+/// an answer to `ping`: some hundred bytes. Memory that a module has taken stays taken.
+const CALL_RESPONSE_BYTES: usize = 64 * 1024;
+
 /// The root context.
 pub(crate) struct Root {
     id: u32,
@@ -54,11 +58,11 @@ impl Context for Root {
         let _here = self.callouts.in_root();
         let Some((worker, envoy)) = &mut self.running else { return };
         let status = status(MapType::HttpCallResponseHeaders);
+        let size = body_size.min(CALL_RESPONSE_BYTES);
         let response = CallResponse {
             status,
             is_from_server: is_from_server(status),
-            body: hostcalls::buffer(BufferType::HttpCallResponseBody, body_size)
-                .unwrap_or_default(),
+            body: hostcalls::buffer(BufferType::HttpCallResponseBody, size).unwrap_or_default(),
         };
         let wakes = worker.on_call_response(envoy, CallId(token.into()), &response);
         self.waiting.wake_all(wakes);

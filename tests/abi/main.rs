@@ -171,6 +171,24 @@ fn no_log_line_holds_a_session_id() {
     assert!(log.iter().all(|line| !line.contains("c0ffee")), "{log:?}");
 }
 
+/// Memory that a module has taken stays taken.
+#[test]
+fn a_response_to_a_callout_is_read_as_far_as_one_can_be_of_use() {
+    let mut plugin = example_plugin();
+    plugin["store"] = json!({"kind": "redis", "cluster": "webdis"});
+    let mut abi = Abi::start(&plugin);
+    for (padding, wanted) in [(60_000, 404), (70_000, 503)] {
+        let id = padding.to_string();
+        let (stream, step) = abi.request(request(&[("mcp-session-id", id.as_bytes())]));
+        assert_eq!(step, Step::Wait);
+        let body = [vec![b' '; padding], br#"{"GETEX":null}"#.to_vec()].concat();
+        let [(call, _)] = abi.calls()[..] else { panic!("one look-up") };
+        abi.respond_to_call(call, CallResponse { status: 200, body, is_from_server: true });
+        let Step::Reply(status, ..) = abi.step(stream) else { panic!("a reply") };
+        assert_eq!(status, wanted, "behind {padding} bytes");
+    }
+}
+
 /// However often it fails and works again.
 #[test]
 fn the_log_tells_of_a_failing_store_now_and_then() {
