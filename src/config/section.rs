@@ -18,7 +18,15 @@ pub struct Mistakes(Vec<String>);
 
 impl Mistakes {
     pub(super) fn add(&mut self, path: &str, wrong: impl fmt::Display) {
-        self.0.push(format!("{path}: {wrong}"));
+        let mut mistake = String::new();
+        for c in format!("{path}: {wrong}").chars() {
+            // A key may have any.
+            match c.is_control() {
+                true => mistake.extend(c.escape_default()),
+                false => mistake.push(c),
+            }
+        }
+        self.0.push(mistake);
     }
 
     pub(super) fn is_empty(&self) -> bool {

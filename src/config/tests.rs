@@ -83,6 +83,18 @@ fn keys_that_nothing_acts_on_are_told_apart() {
 }
 
 #[test]
+fn mistakes_take_one_line_whatever_keys_are_called() {
+    for (config, wanted) in [
+        (r#"{"workload":{},"a\nb":1}"#, r"a\nb: unknown key"),
+        (r#"{"workload":{"\r":1}}"#, r"workload.\r: unknown key"),
+        (r#"{"\u0007":1,"\u0007":2}"#, r"occurs twice"),
+    ] {
+        let mistakes = Config::parse(config.as_bytes(), &variable).unwrap_err().to_string();
+        assert!(mistakes.contains(wanted) && !mistakes.contains(char::is_control), "{mistakes:?}");
+    }
+}
+
+#[test]
 fn each_mistake_is_named_with_its_key_and_value() {
     let label = "is not a DNS label of a-z, 0-9 and -";
     for (pointer, value, wanted) in [
