@@ -14,7 +14,7 @@ use crate::load::turn::Turn;
 use crate::processors::Processors;
 use crate::proxy::{CONNECTIONS, Proxy};
 use crate::rounds::WARM_UP;
-use crate::rules::Rule;
+use crate::rules::{Rule, Verdict};
 use crate::shuffle::Shuffle;
 
 /// How many are held. All are compared with [`USUAL`].
@@ -140,7 +140,7 @@ impl Held {
         vec![
             Rule::at_most(MOST_COST, self.ratio(last).median, "x 1000 sessions: 1000000 sessions"),
             Rule::at_most(MOST_BYTES, self.bytes(), "bytes of memory for each of 1000000 sessions"),
-            Rule { text, is_kept: gone == 0 },
+            Rule { text, verdict: Verdict::of(gone == 0) },
         ]
     }
 }

@@ -37,6 +37,13 @@ pub(crate) enum Regime {
 pub(crate) const PACE: f64 = 1500.0;
 
 impl Regime {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "core full",
+            Self::Paced => "1500/s",
+        }
+    }
+
     /// Turns of a contender within a round, and how long each is.
     pub(crate) fn turns(self, kind: Kind) -> (usize, Duration) {
         match (self, kind) {

@@ -106,6 +106,11 @@ impl Contender {
         }
     }
 
+    /// It is a filter that decides nothing, but calls Envoy as Podpin does.
+    pub(crate) fn only_calls(&self) -> bool {
+        native::only_calls(self.name)
+    }
+
     pub(crate) fn measures(&self, kind: Kind, regime: Regime) -> bool {
         let kinds = match regime {
             Regime::Full => self.kinds,

@@ -20,12 +20,35 @@ const RETURNED: &str = "x-session-endpoint";
 /// The header by which `endpoint.yaml` has Envoy choose an endpoint.
 const ENDPOINT: &str = "x-podpin-endpoint";
 
+/// What the filter that does nothing asks of Envoy, step by step, until that is all that Podpin asks of
+/// it for a call of a session by `authority`.
+const LADDER: [(&str, &str); 5] = [
+    ("+ read request headers", "headers"),
+    ("+ read shared data and clock", "headers look-up"),
+    ("+ set :authority, x-forwarded-host", "headers look-up authority"),
+    ("+ two words for logs and routes", "headers look-up authority notes"),
+    (ALL_CALLS, "headers look-up authority notes status counter"),
+];
+
+const ALL_CALLS: &str = "calls of authority";
+
+/// All that Podpin asks of Envoy in other modes, and for a request on another path.
+const CALLS_OF_DYNAMIC_HOST: &str = "headers look-up dynamic_host notes status counter";
+const CALLS_OF_ENDPOINT: &str = "headers look-up endpoint notes status counter";
+const CALLS_OF_ANOTHER_PATH: &str = "headers counter";
+
+/// Whether a contender of this name is a filter that decides nothing, but calls Envoy as Podpin does.
+pub(crate) fn only_calls(name: &str) -> bool {
+    name.starts_with("+ ") || name.starts_with("calls of ")
+}
+
 pub(super) fn all(ground: &Ground) -> Result<Vec<Contender>> {
     let bare = example_as_built(ground, "envoy.yaml")?.without_podpin();
     let noop = |file| example(ground, &root().join("envoy"), file, &root().join(NOOP));
     let by_pod = Client::NamesPod(ground.pods);
     let plain = Client::Plain;
     let some = &[Kind::Call, Kind::Modern];
+    let (call, another): (&[_], &[_]) = (&[Kind::Call], &[Kind::AnotherPath]);
     let also_another = &[Kind::Call, Kind::AnotherPath];
     let mut all = vec![
         envoy("Envoy alone", bare.clone(), Kind::ALL, plain),
@@ -41,6 +64,35 @@ pub(super) fn all(ground: &Ground) -> Result<Vec<Contender>> {
             Client::Returns(ENDPOINT),
         ),
     ];
+    let asks = |example: Bootstrap, calls: &str| example.plugin(|plugin| *plugin = calls.into());
+    for (name, calls) in LADDER {
+        let noop = with_pod_routing(noop("envoy.yaml")?, ground.pods);
+        let paced = if name == ALL_CALLS { call } else { &[] };
+        all.push(Contender { paced, ..envoy(name, asks(noop, calls), call, by_pod) });
+    }
+    all.extend([
+        envoy(
+            "calls of dynamic_host",
+            asks(noop("dynamic-host.yaml")?, CALLS_OF_DYNAMIC_HOST),
+            call,
+            by_pod,
+        ),
+        envoy(
+            "calls of endpoint",
+            asks(with_endpoint_routing(noop("endpoint.yaml")?), CALLS_OF_ENDPOINT),
+            call,
+            Client::Returns(ENDPOINT),
+        ),
+        Contender {
+            paced: another,
+            ..envoy(
+                "calls of another path",
+                asks(noop("envoy.yaml")?, CALLS_OF_ANOTHER_PATH),
+                another,
+                plain,
+            )
+        },
+    ]);
     if haproxy::program().is_some() {
         let start = Start::HaProxy(ground.pods);
         all.push(Contender {

@@ -1,5 +1,6 @@
 //! The page that a run writes: what was measured, where, how to read it, and what was not measured.
 
+mod calls;
 mod parts;
 mod plots;
 mod table;
@@ -19,6 +20,8 @@ use crate::miss::Miss;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::workers;
+
+pub(crate) use self::calls::PARTS;
 
 /// All that a run found. What it was not asked for is not there.
 pub(crate) struct Results {
@@ -83,6 +86,9 @@ fn tables(results: &Results) -> Result<String, fmt::Error> {
         writeln!(text, "HAProxy was missing: `apt-get install haproxy`.\n")?;
     }
     writeln!(text, "{}", tables::CALLS)?;
+    writeln!(text, "## From nothing to Podpin\n\n{}", calls::steps(report))?;
+    writeln!(text, "{}\n{}", calls::STEPS, calls::calls(report))?;
+    writeln!(text, "{}", calls::CALLS)?;
     writeln!(text, "## Other requests\n\n{}", tables::others(report))?;
     writeln!(text, "{}", tables::OTHERS)?;
     writeln!(text, "## Bodies\n\n{}", tables::bodies(report))?;

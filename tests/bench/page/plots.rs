@@ -96,10 +96,14 @@ fn bodies(report: &Report) -> Plot {
     }
 }
 
-/// Those that were measured, but for an older module.
+/// Those that were measured, but for an older module and for those that only show where the cost of others is.
 fn numbers(report: &Report, kind: Kind, regime: Regime) -> impl Iterator<Item = usize> {
     let numbers = report.measured().remove(&(kind, regime)).unwrap_or_default();
-    numbers.into_iter().filter(|number| report.contenders[*number].module != Module::Older)
+    let is_shown = |number: &usize| {
+        let contender = &report.contenders[*number];
+        contender.module != Module::Older && !contender.only_calls()
+    };
+    numbers.into_iter().filter(is_shown)
 }
 
 fn family(report: &Report, number: usize) -> Family {

@@ -41,7 +41,8 @@ pub(super) fn calls(report: &Report) -> Table {
     ];
     head.extend(has_older.then_some("x BASELINE, core full"));
     let mut table = Table::new(head);
-    for number in report.taking_part(Kind::Call) {
+    let is_row = |number: &usize| !report.contenders[*number].only_calls();
+    for number in report.taking_part(Kind::Call).into_iter().filter(is_row) {
         let cost = |regime| {
             let cost = report.spread(Kind::Call, regime, number, |it| it.cost);
             let ratio = report.ratio(Kind::Call, regime, number, 0);
@@ -86,7 +87,8 @@ pub(super) fn bodies(report: &Report) -> Table {
 /// What each contender takes for requests of these kinds, on a full core.
 fn costs(report: &Report, kinds: &[Kind]) -> Table {
     let mut table = Table::new([String::new()].into_iter().chain(kinds.iter().map(|it| it.name())));
-    for number in 0..report.contenders.len() {
+    let is_row = |number: &usize| !report.contenders[*number].only_calls();
+    for number in (0..report.contenders.len()).filter(is_row) {
         let cells = kinds.iter().map(|kind| {
             let cost = report.spread(*kind, Regime::Full, number, |it| it.cost)?;
             let ratio = report.ratio(*kind, Regime::Full, number, 0)?;
