@@ -12,7 +12,6 @@ mod ground;
 mod held;
 mod kind;
 mod load;
-mod machine;
 mod miss;
 mod page;
 mod plot;

@@ -8,11 +8,19 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use kit::dns::{any_port, pod_ip};
+use kit::machine::word_of;
 use kit::wait::until;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::pods::PODS;
+
+/// The line of a Markdown list that says which there is.
+pub(crate) fn describe() -> String {
+    let program = program().map(|program| program.display().to_string());
+    let version = program.and_then(|program| word_of(&program, &["-v"], "version "));
+    format!("- HAProxy {}", version.unwrap_or_else(|| "missing, so left out".to_owned()))
+}
 
 pub(crate) struct HaProxy {
     pub(crate) address: SocketAddr,

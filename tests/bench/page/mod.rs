@@ -3,7 +3,6 @@
 mod calls;
 mod parts;
 mod plots;
-mod table;
 mod tables;
 
 use std::fmt::{self, Write};
@@ -11,11 +10,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use kit::machine;
 
 use crate::contender::haproxy;
 use crate::held::Held;
 use crate::kind::{Kind, Regime};
-use crate::machine;
 use crate::miss::Miss;
 use crate::report::Report;
 use crate::rules::Rule;
@@ -51,6 +50,7 @@ fn page(results: &Results, tables: &str) -> Result<String, fmt::Error> {
     for line in machine::describe() {
         writeln!(page, "{line}")?;
     }
+    writeln!(page, "{}", haproxy::describe())?;
     writeln!(page, "- Rounds: {}", results.rounds)?;
     if let Some(summary) = summary(&results.report) {
         writeln!(page, "\n## In short\n\n{summary}")?;

@@ -1,6 +1,7 @@
 //! The tables of what only some are measured by, and what is said below them.
 
-use super::table::Table;
+use kit::table::Table;
+
 use super::tables::NONE;
 use crate::held::{CAPACITY, Held};
 use crate::miss::Miss;

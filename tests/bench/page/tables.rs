@@ -1,6 +1,7 @@
 //! The tables of what all contenders are asked, and what is said below them.
 
-use super::table::Table;
+use kit::table::Table;
+
 use crate::kind::{Kind, Regime};
 use crate::report::Report;
 

@@ -1,7 +1,8 @@
-//! Horizontal bars as SVG, readable on a light page and on a dark one: a picture has a ground of its
-//! own, and its colours follow what the reader prefers.
+//! Horizontal bars.
 
 mod svg;
+
+use kit::svg::Colour;
 
 pub(crate) use self::svg::draw;
 
@@ -42,11 +43,11 @@ pub(crate) enum Family {
 impl Family {
     const ALL: [Self; 3] = [Self::Native, Self::Noop, Self::Podpin];
 
-    fn class(self) -> &'static str {
+    fn colour(self) -> Colour {
         match self {
-            Self::Native => "native",
-            Self::Noop => "noop",
-            Self::Podpin => "podpin",
+            Self::Native => Colour::Gray,
+            Self::Noop => Colour::Yellow,
+            Self::Podpin => Colour::Blue,
         }
     }
 

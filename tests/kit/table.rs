@@ -2,18 +2,18 @@
 
 use std::fmt::{self, Display, Formatter};
 
-pub(crate) struct Table {
+pub struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are not there stay empty.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         let mut cells: Vec<_> = cells.into_iter().map(Into::into).collect();
         cells.resize(self.head.len(), String::new());
         self.rows.push(cells);

@@ -3,18 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use crate::contender::haproxy;
-
-/// Lines of a Markdown list.
-pub(crate) fn describe() -> Vec<String> {
+/// Lines of a Markdown list: what every measurement has in common.
+pub fn describe() -> Vec<String> {
     let unknown = || "unknown".to_owned();
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let models = cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let models: Vec<_> = models.map(|(_, model)| model).collect();
     let virtual_machine = if cpus.contains(" hypervisor") { ", in a virtual machine" } else { "" };
-    let haproxy = haproxy::program().map(|program| program.display().to_string());
-    let haproxy = haproxy.and_then(|program| word_of(&program, &["-v"], "version "));
     let release = read("/proc/sys/kernel/osrelease");
     let redis = word_of("redis-server", &["--version"], "v=");
     vec![
@@ -27,8 +23,7 @@ pub(crate) fn describe() -> Vec<String> {
         // What follows the version is whose build it is.
         format!("- Linux {}", release.trim().split('-').next().unwrap_or("unknown")),
         format!("- Podpin {}", env!("CARGO_PKG_VERSION")),
-        format!("- Envoy {}", kit::envoy::version().unwrap_or_else(|_| unknown())),
-        format!("- HAProxy {}", haproxy.unwrap_or_else(|| "missing, so left out".to_owned())),
+        format!("- Envoy {}", crate::envoy::version().unwrap_or_else(|_| unknown())),
         format!("- Redis {}", redis.unwrap_or_else(unknown)),
     ]
 }
@@ -39,7 +34,7 @@ fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// The word that follows `mark` in what a program prints.
-fn word_of(program: &str, arguments: &[&str], mark: &str) -> Option<String> {
+pub fn word_of(program: &str, arguments: &[&str], mark: &str) -> Option<String> {
     let text = output_of(program, arguments)?;
     let rest = &text[text.find(mark)? + mark.len()..];
     Some(rest.split_whitespace().next()?.to_owned())
