@@ -72,7 +72,7 @@ bench: prerequisites-bench build envoy ## Measures what Podpin costs, beside wha
 instructions: prerequisites-instructions ## Counts instructions of the core, and compares; RECORD=yes records
 	@RUSTFLAGS='$(PORTABLE)' $(CARGO) run --locked --profile instructions --package podpin-instructions -- $(if $(RECORD),record)
 
-soak: prerequisites build envoy ## Makes trouble for pods under live clients, for MINUTES (10)
+soak: prerequisites-redis build envoy ## Kills pods, Envoys and Redis under live clients, for MINUTES (10)
 	@$(CARGO) run --locked --release --package podpin-tests --bin soak -- $(or $(MINUTES),10)
 
 fuzz: prerequisites-fuzz ## Feeds anything at all to the filter, for a minute; or RUNS or SECONDS of each TARGET

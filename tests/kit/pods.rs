@@ -49,6 +49,8 @@ pub enum App {
     Sse,
     /// Answers that no real server can be made to give.
     Script(fn(&Seen) -> http::Response<String>),
+    /// What this makes of the ordinal, anew for each start of a pod.
+    Made(fn(usize) -> Router),
     /// Whatever is said on each connection, byte for byte.
     Wire(fn(Wire, SeenSoFar) -> Serving),
 }
@@ -302,6 +304,7 @@ impl App {
             Self::Stateless => config.disable_allowed_hosts().with_legacy_session_mode(false),
             Self::Dialects => return dialects::serve(),
             Self::Sse => return sse::serve(),
+            Self::Made(serve) => return serve(ordinal),
             Self::Wire(_) => panic!("a pod that speaks byte for byte has no router"),
             Self::Script(response) => {
                 return Router::new().fallback(async move |request: Request| {

@@ -19,23 +19,39 @@ use tokio::task::JoinHandle;
 use crate::dns::any_port;
 use crate::wait::until;
 
-/// A Redis without persistence, on a socket of its own.
+/// Where Redis keeps what it writes down, by default.
+const WRITTEN: &str = "appendonlydir";
+
+/// A Redis on a socket of its own.
 pub struct Redis {
     directory: TempDir,
+    /// Whether what it has outlives it.
+    is_durable: bool,
     process: Option<Child>,
 }
 
 impl Redis {
+    /// Starts one without persistence.
     pub async fn start() -> Result<Self> {
-        let mut redis = Self { directory: tempfile::tempdir()?, process: None };
+        Self::start_as(false).await
+    }
+
+    /// Starts one that writes down each change before it answers.
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(is_durable: bool) -> Result<Self> {
+        let mut redis = Self { directory: tempfile::tempdir()?, is_durable, process: None };
         redis.run().await?;
         Ok(redis)
     }
 
-    /// Runs it again after [`Redis::stop`]; it remembers nothing.
+    /// Runs it again after [`Redis::stop`]; unless it is durable, it remembers nothing.
     pub async fn run(&mut self) -> Result<()> {
         let process = child("redis-server")
-            .args(["--port", "0", "--save", "", "--dir"])
+            .args(["--port", "0", "--save", ""])
+            .args(["--appendonly", if self.is_durable { "yes" } else { "no" }, "--dir"])
             .arg(self.directory.path())
             .arg("--unixsocket")
             .arg(self.socket())
@@ -52,6 +68,11 @@ impl Redis {
         end(&mut self.process);
         // Redis removes it too, unless it is killed.
         let _ = std::fs::remove_file(self.socket());
+    }
+
+    /// Has one that was stopped remember nothing.
+    pub fn empty(&self) -> Result<()> {
+        Ok(std::fs::remove_dir_all(self.directory.path().join(WRITTEN))?)
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -1,25 +1,44 @@
-//! Trouble without end: pods are killed, come back on the same or another address, lose their name, become
-//! slow or answer 500, while clients call. No client may ever be served by another's session, be told
-//! anything but what the trouble explains, or be left without a session once it is over.
+//! Trouble without end: pods, Envoys, Redis and webdis are killed and come back, pods lose their name, become
+//! slow or answer 500, while clients of all kinds call. Whatever a client loses has to be explained by what was
+//! broken, then and there; no call may hang or be answered by another pod than that of its session, Envoy's
+//! memory may not grow, and once all is whole every client has to be well.
+//!
+//! `MINUTES` is the first argument; `SEED` in the environment makes the same trouble again, `RECORD=yes`
+//! writes the figures into `docs/reliability.md`.
 
-mod client;
+mod clients;
+mod dice;
+mod fleet;
+mod ledger;
+mod memory;
+mod pictures;
+mod report;
+mod server;
+mod tally;
+mod trouble;
 
 use std::process::ExitCode;
-
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use kit::bootstrap::Bootstrap;
-use kit::dns::pod_ip;
-use kit::pods::{App, Trouble};
-use kit::setup::Setup;
+use kit::dns::{Dns, any_port, pod_ip};
+use kit::envoy::Envoy;
+use kit::link::Link;
+use kit::pods::{App, Pods};
+use kit::redis::{Redis, Webdis};
+use kit::setup::{RedisFront, SharedSetup, patient};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use client::Seen;
-
-const CLIENTS: usize = 20;
-const PODS: usize = 3;
+use crate::clients::{Soak, State};
+use crate::fleet::Fleet;
+use crate::ledger::{IDLE_TIMEOUT, Ledger};
+use crate::memory::Memory;
+use crate::report::Report;
+use crate::tally::{Kind, Tally};
+use crate::trouble::{Field, PODS};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -35,97 +54,75 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let minutes = std::env::args().nth(1).unwrap_or_else(|| "10".to_owned());
     let minutes: f64 = minutes.parse().with_context(|| format!("{minutes:?} is no number"))?;
-    let end = Instant::now() + Duration::from_secs_f64(60.0 * minutes);
-    let change = |example: Bootstrap| {
-        example.plugin(|plugin| plugin["placement"] = serde_json::json!({"eject": "1s"}))
+    let time = Duration::from_secs_f64(60.0 * minutes);
+    let seed = match std::env::var("SEED") {
+        Ok(seed) if !seed.is_empty() => seed.parse().context("SEED")?,
+        _ => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() % 1_000_000,
     };
-    let mut setup = Setup::start("envoy.yaml", App::Dialects, change).await?;
+    println!("SEED={seed}");
+
+    let setup = set_up().await?;
+    // A busy machine is no slow store, and no pod that does not answer.
+    let bootstrap = setup.bootstrap()?.plugin(patient).plugin(|plugin| {
+        plugin["placement"] = json!({"eject": "1s"});
+        plugin["session"] = json!({"idle_timeout": IDLE_TIMEOUT});
+        plugin["store"]["timeout"] = json!("5s");
+    });
+    let envoys = [Envoy::start(&bootstrap).await?, Envoy::start(&bootstrap).await?];
+    let fleet = Fleet::of(&envoys).await?;
+    let soak = Arc::new(Soak { fleet, ledger: Ledger::default(), tally: Tally::new() });
+    let memory = Memory::watch(soak.clone(), (time / 600).max(Duration::from_millis(200)));
+
     let (state, states) = watch::channel(State::Trouble);
     let mut clients = JoinSet::new();
-    for number in 0..CLIENTS {
-        clients.spawn(client::run(number, setup.envoy.url(""), states.clone()));
+    for kind in Kind::ALL {
+        for _ in 0..kind.clients() {
+            let number = clients.len();
+            clients.spawn(clients::run(kind, number, seed, soak.clone(), states.clone()));
+        }
     }
-    let (mut dice, mut ips, mut round) = (Dice(1), [0, 1, 2].map(pod_ip), 0);
-    while Instant::now() < end {
-        let ordinal = dice.below(PODS);
-        let what = trouble(&mut setup, &mut dice, &mut ips, ordinal).await?;
-        round += 1;
-        println!("{round}: pod {ordinal} {what}");
-        setup.envoy.stats("server.live").await.context("Envoy is gone")?;
-    }
+    let mut field = Field::new(setup, bootstrap, envoys, soak.clone(), seed);
+    field.trouble(time).await?;
     state.send(State::Calm)?;
-    let mut seen = Seen::default();
     while let Some(client) = clients.join_next().await {
-        seen.add(client??);
+        if let Err(error) = client? {
+            soak.tally.wrong(format!("{error:#}"));
+        }
     }
-    println!("\n{seen}");
-    ensure!(seen.lost > 0 || round < 10, "no trouble cost a session: nothing was shown");
+    let start = soak.tally.start();
+    let broken = soak.ledger.entries().into_iter().map(|entry| (entry.from - start, entry.what));
+    let (broken, time) = (broken.collect(), start.elapsed());
+    let report = Report { seed, time, counts: soak.tally.take(), lines: memory.finish(), broken };
+    finish(&report)
+}
+
+async fn set_up() -> Result<SharedSetup> {
+    let pods = Pods::start(PODS, None, App::Made(server::serve))?;
+    let ips: Vec<_> = (0..PODS).map(pod_ip).collect();
+    let dns = Dns::start(any_port(), &ips).await?;
+    let redis = Redis::start_durable().await?;
+    let webdis = Webdis::start(&redis, None).await?;
+    let link = Link::to(webdis.address).await?;
+    Ok(SharedSetup { pods, dns, redis, front: RedisFront::Webdis(webdis), link })
+}
+
+fn finish(report: &Report) -> Result<()> {
+    println!("\n{}", report.summary());
+    if std::env::var("RECORD").is_ok_and(|record| !record.is_empty()) {
+        report.record()?;
+    }
+    let wrong = report.wrong();
+    for line in &wrong {
+        println!("wrong: {line}");
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{} things are wrong; SEED={} makes the same trouble",
+        wrong.len(),
+        report.seed
+    );
+    let lost = report.counts.losses.len();
+    let kills = report.broken.iter().filter(|(_, what)| report::is_kill(*what)).count();
+    ensure!(lost > 0 || kills < 5, "{kills} kills cost nothing: nothing was shown");
     Ok(())
-}
-
-/// Whether trouble is made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum State {
-    Trouble,
-    /// No more: each client has to end up with a session that works.
-    Calm,
-}
-
-/// Makes one trouble, lets it be for a while, and ends it.
-async fn trouble(
-    setup: &mut Setup,
-    dice: &mut Dice,
-    ips: &mut [std::net::Ipv4Addr; PODS],
-    ordinal: usize,
-) -> Result<&'static str> {
-    let lasts = Duration::from_millis(200 + dice.below(2000) as u64);
-    let names = |ips: &[std::net::Ipv4Addr; PODS]| ips.map(Some);
-    let what = match dice.below(5) {
-        0 | 1 => {
-            setup.pods.stop(ordinal).await;
-            tokio::time::sleep(lasts).await;
-            let moves = dice.below(2) == 1;
-            if moves {
-                let other = if ips[ordinal] == pod_ip(ordinal) { ordinal + PODS } else { ordinal };
-                ips[ordinal] = pod_ip(other);
-            }
-            setup.pods.start_again_at(ordinal, ips[ordinal])?;
-            setup.dns.set(&names(ips), &[0, 1, 2]).await?;
-            if moves { "was killed and came back elsewhere" } else { "was killed and came back" }
-        }
-        2 => {
-            let mut without = names(ips);
-            without[ordinal] = None;
-            setup.dns.set(&without, &[0, 1, 2]).await?;
-            tokio::time::sleep(lasts).await;
-            setup.dns.set(&names(ips), &[0, 1, 2]).await?;
-            "had no name"
-        }
-        3 => {
-            setup.pods.trouble(ordinal, Trouble::Slow(Duration::from_millis(300)));
-            tokio::time::sleep(lasts).await;
-            setup.pods.trouble(ordinal, Trouble::None);
-            "was slow"
-        }
-        _ => {
-            setup.pods.trouble(ordinal, Trouble::Errors);
-            tokio::time::sleep(lasts).await;
-            setup.pods.trouble(ordinal, Trouble::None);
-            "answered 500"
-        }
-    };
-    setup.pods.take_seen();
-    Ok(what)
-}
-
-/// Numbers that are the same in every run (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
 }
