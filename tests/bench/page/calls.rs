@@ -1,6 +1,7 @@
 //! The tables of where the cost is: what Podpin asks of Envoy, beside what it does with that.
 
-use super::table::Table;
+use kit::table::Table;
+
 use super::tables::NONE;
 use crate::kind::{Kind, Regime};
 use crate::report::Report;
