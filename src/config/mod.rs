@@ -5,6 +5,7 @@
 
 mod duration;
 mod json;
+mod modern;
 mod placement;
 mod secrets;
 mod section;
@@ -143,6 +144,7 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
         "on_unreachable",
         &[("not_found", OnUnreachable::NotFound), ("unavailable", OnUnreachable::Unavailable)],
     );
+    let modern = modern::read(root.section("modern"));
     root.finish();
 
     let is_bound = !session.bind_to.is_empty();
@@ -161,6 +163,7 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
             sse_paths,
             is_sealed,
             is_bound,
+            refuses_modern: modern.refuses,
         },
         steering: match mode? {
             Mode::Authority => Steering::Authority(pods?),

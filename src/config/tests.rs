@@ -27,6 +27,7 @@ fn whole_config() -> Value {
         "paths": ["/mcp", "/mcp/"],
         "sse_paths": ["/sse", "/message", "/messages", "/messages/"],
         "on_unreachable": "not_found",
+        "modern": {"era": "pass"},
     })
 }
 
@@ -184,6 +185,8 @@ fn each_mistake_is_named_with_its_key_and_value() {
             json!(["/sse", "/*/a"]),
             "sse_paths[1]: \"/*/a\" is not a path such as /mcp or /v1/*",
         ),
+        ("/modern", json!([]), "modern: a list is not an object"),
+        ("/modern/era", json!("legacy"), "modern.era: \"legacy\" is not one of pass, refuse"),
         ("/on_unreachable", json!(404), "on_unreachable: 404 is not one of not_found, unavailable"),
     ] {
         let mut config = whole_config();
@@ -349,7 +352,7 @@ fn all_mistakes_are_named_in_one_line() {
              workload.replica: unknown key; known here are {known}; \
              session.idle_timeout: \"2 hours\" is not a duration such as 250ms, 30s or 2h; \
              stickiness: unknown key; known here are steer, workload, store, session, placement, probe, \
-             scope, paths, sse_paths, on_unreachable"
+             scope, paths, sse_paths, on_unreachable, modern"
         )
     );
 }

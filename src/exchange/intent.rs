@@ -20,6 +20,8 @@ pub struct Served {
     pub is_sealed: bool,
     /// Whether sessions belong to subjects.
     pub is_bound: bool,
+    /// Whether clients are to fall back to a protocol version that has sessions.
+    pub refuses_modern: bool,
 }
 
 impl Served {
@@ -54,6 +56,8 @@ pub enum Intent {
     Elsewhere,
     /// It speaks a protocol version without sessions.
     Sessionless,
+    /// The same, where its client is to open a session instead.
+    Refused,
     /// It may have a session but names none, and cannot open one.
     NoSession,
     /// It may open a session: a POST that names none.
@@ -87,7 +91,11 @@ impl Intent {
             };
         }
         if head.era == Era::Sessionless {
-            return Self::Sessionless;
+            // A GET or DELETE opens nothing, and which versions a server has it says itself.
+            return match served.refuses_modern && head.method == b"POST" {
+                true => Self::Refused,
+                false => Self::Sessionless,
+            };
         }
         match head.session_id.parse() {
             None if head.method == b"POST" => Self::Open,
@@ -140,6 +148,10 @@ mod tests {
     use crate::session::SessionId;
 
     fn intent(headers: &[(&str, &[u8])]) -> Intent {
+        intent_where(false, headers)
+    }
+
+    fn intent_where(refuses_modern: bool, headers: &[(&str, &[u8])]) -> Intent {
         let headers = headers.to_vec();
         let head = Head::read(&headers, |_| false);
         let scope = Scope::new("default/myserver");
@@ -152,6 +164,7 @@ mod tests {
                 sse_paths: Paths::new(["/sse", "/messages*"]),
                 is_sealed: false,
                 is_bound: false,
+                refuses_modern,
             },
         )
     }
@@ -179,6 +192,45 @@ mod tests {
             ];
             assert_eq!(intent(&headers), wanted, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_post_is_refused_only_for_a_version_without_sessions() {
+        let path = (":path", &b"/mcp"[..]);
+        let refused = |method: &str, versions: &[&str]| {
+            let mut headers = vec![(":method", method.as_bytes()), path];
+            headers.extend(versions.iter().map(|it| ("mcp-protocol-version", it.as_bytes())));
+            let (refused, passes) = (intent_where(true, &headers), intent(&headers));
+            assert_ne!(passes, Intent::Refused);
+            match refused {
+                Intent::Refused => {
+                    assert_eq!(passes, Intent::Sessionless);
+                    true
+                }
+                other => {
+                    assert_eq!(other, passes, "what is not refused is as it was");
+                    false
+                }
+            }
+        };
+        for (about, method, versions, wanted) in [
+            ("no version", "POST", &[][..], false),
+            ("an empty one", "POST", &[""], false),
+            ("the first version", "POST", &["2024-11-05"], false),
+            ("the last with sessions", "POST", &["2025-11-25"], false),
+            ("two with sessions", "POST", &["2025-06-18, 2025-11-25"], false),
+            ("the first without", "POST", &["2026-07-28"], true),
+            ("a later one", "POST", &["2027-01-01"], true),
+            ("one of either kind", "POST", &["2025-11-25", "2026-07-28"], true),
+            ("no date", "POST", &["draft"], true),
+            ("a stream", "GET", &["2026-07-28"], false),
+            ("the end of a session", "DELETE", &["2026-07-28"], false),
+        ] {
+            assert_eq!(refused(method, versions), wanted, "{about}");
+        }
+        let elsewhere = [(":method", &b"POST"[..]), (":path", b"/health")];
+        let elsewhere = [&elsewhere[..], &[("mcp-protocol-version", b"2026-07-28")]].concat();
+        assert_eq!(intent_where(true, &elsewhere), Intent::Elsewhere);
     }
 
     #[test]

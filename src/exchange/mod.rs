@@ -311,6 +311,9 @@ impl Exchange {
             Intent::Use { key, method } => {
                 (Self::Looking { key, method }, Verdict::next(Act::Look(key)))
             }
+            Intent::Refused => {
+                (Self::Over, Verdict::because(Decision::EraRefused, Act::Reply(Reply::fall_back())))
+            }
             Intent::Unidentified => {
                 let reply = Act::Reply(Reply::no_subject());
                 (Self::Over, Verdict::because(Decision::NoSubject, reply))

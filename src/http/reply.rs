@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::session::BadId;
 
-/// A whole response, of content type `application/json`. It never carries `Mcp-Session-Id`: some
+/// A whole response, of content type `application/json` if it has a body. It never carries `Mcp-Session-Id`: some
 /// clients take the header over from any response, errors included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
@@ -14,7 +14,7 @@ pub struct Reply {
     pub retry_after: Option<u32>,
     /// Why, for the proxy's own log: one word that begins with `podpin_`.
     pub details: String,
-    /// A JSON-RPC error. Its `id` is null: the request's is in a body that was not waited for,
+    /// A JSON-RPC error, or nothing. Its `id` is null: the request's is in a body that was not waited for,
     /// and clients that see their own id take the session for alive.
     pub body: String,
     /// Headers of a response that it replaces.
@@ -31,6 +31,13 @@ impl Reply {
     /// 400 for a session id that breaks the rules of MCP.
     pub fn bad_session_id(bad: BadId) -> Self {
         Self::new(400, error(-32600, &bad.to_string()))
+    }
+
+    /// 400 on which a client that also speaks a version with sessions falls back to `initialize`. The body is
+    /// empty: to MCP a modern server is who answers with a JSON-RPC error that such a client knows (MCP 2026-07-28,
+    /// Versioning), and of those -32022 fails one client that has no version in common.
+    pub fn fall_back() -> Self {
+        Self::new(400, String::new())
     }
 
     /// 403 for a request that would open a session for nobody, where each has to be somebody's.
@@ -56,7 +63,10 @@ impl Reply {
     }
 
     pub(super) fn own_headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("content-type", "application/json".to_owned())];
+        let mut headers = Vec::new();
+        if !self.body.is_empty() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
         headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
         headers
     }
@@ -87,6 +97,14 @@ mod tests {
             assert_eq!(body["id"], Value::Null);
             assert_eq!(body["error"]["code"], json!(code));
         }
+    }
+
+    /// With a body some clients take it for the answer of a server without sessions, and do not fall back.
+    #[test]
+    fn a_client_that_is_to_fall_back_gets_neither_a_body_nor_the_type_of_one() {
+        let reply = Reply::fall_back();
+        assert_eq!((reply.status, reply.body.as_str()), (400, ""));
+        assert_eq!(reply.headers().count(), 0);
     }
 
     /// Clients match this text.

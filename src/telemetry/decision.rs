@@ -51,11 +51,13 @@ pub enum Decision {
     Stranger,
     /// Answered 403: it would open a session for nobody.
     NoSubject,
+    /// Answered 400: a protocol version without sessions, where clients are to fall back to one that has them.
+    EraRefused,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -79,6 +81,7 @@ impl Decision {
         Self::Strayed,
         Self::Stranger,
         Self::NoSubject,
+        Self::EraRefused,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -113,6 +116,7 @@ impl Decision {
             Self::Strayed => "strayed",
             Self::Stranger => "stranger",
             Self::NoSubject => "no_subject",
+            Self::EraRefused => "era_refused",
         }
     }
 }

@@ -260,9 +260,9 @@ fn same(one: &Value, other: &Value) {
 
 /// All keys that the configuration knows, told by the mistake of one that it does not.
 fn known_keys(config: &Value) -> BTreeSet<String> {
-    let sections = ["workload", "store", "session", "placement", "probe"];
+    let sections = ["workload", "store", "session", "placement", "probe", "modern"];
     let mut known = BTreeSet::new();
-    for section in ["", "workload", "store", "session", "placement", "probe"] {
+    for section in [""].into_iter().chain(sections) {
         let mut config = config.clone();
         let place = if section.is_empty() { &mut config } else { &mut config[section] };
         place["unknown"] = Value::Null;

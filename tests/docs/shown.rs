@@ -100,10 +100,19 @@ fn every_block_is_one_that_a_test_takes() {
         ("README.md", [0, 2]),
         ("docs/behaviour.md", [1, 0]),
         ("docs/configuration.md", [2, 1]),
+        ("docs/modern.md", [1, 0]),
         ("docs/scaling.md", [0, 3]),
         ("docs/stores.md", [2, 0]),
     ];
     assert_eq!(blocks, tested.map(|(name, counts)| (name.to_owned(), counts)).into());
+}
+
+#[test]
+fn what_the_page_on_the_era_without_sessions_shows_is_a_configuration() {
+    let page = read("docs/modern.md");
+    for config in snippets(&page, "json") {
+        Config::parse(config.as_bytes(), &variable).expect("a right configuration");
+    }
 }
 
 #[test]

@@ -157,6 +157,7 @@ var refused = []struct{ base, values, says string }{
 	{leastEndpoint, "paths: ['/a?b']", "/paths/0"},
 	{leastEndpoint, "sse_paths: ['/a*b']", "/sse_paths/0"},
 	{leastEndpoint, "on_unreachable: retry", "/on_unreachable"},
+	{leastEndpoint, "modern: {era: legacy}", "/modern/era"},
 }
 
 func TestAWrongValueIsRefusedByASentenceThatNamesIt(t *testing.T) {
@@ -250,6 +251,7 @@ probe: {timeout: 500ms}
 paths: [/a, /b*]
 sse_paths: [/c]
 on_unreachable: unavailable
+modern: {era: refuse}
 `),
 	overlayText(leastEndpoint, `
 endpoint_header: x-pin
@@ -359,6 +361,7 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		"paths":                     {"[/]", "['/*']", "['*']", "['/a#b']", "['/a b']", "[/a, /a]"},
 		"sse_paths":                 {"[]", "[/s]", "['/é']"},
 		"on_unreachable":            {"not_found", "unavailable"},
+		"modern.era":                {"pass", "refuse"},
 	}
 	names := make([]string, 0, len(pools))
 	for name := range pools {

@@ -6,6 +6,7 @@
 mod faults;
 mod identity;
 mod lost;
+mod modern;
 mod sealed;
 mod sessions;
 mod sse;
@@ -15,6 +16,7 @@ mod untouched;
 pub use faults::*;
 pub use identity::*;
 pub use lost::*;
+pub use modern::*;
 pub use sealed::*;
 pub use sessions::*;
 pub use sse::*;
@@ -113,6 +115,8 @@ macro_rules! scenarios_of_any_store {
             nobody_opens_a_session_where_a_subject_is_required,
             no_spelling_leads_to_a_session_of_another,
             an_era_without_sessions_does_not_use_those_of_subjects,
+            a_refused_era_is_answered_400_with_nothing,
+            what_a_refused_era_leaves_is_served_as_ever,
         }
     };
 }

@@ -108,7 +108,7 @@ wasm.podpin.{{ regexReplaceAll "[^A-Za-z0-9_./-]" (include "podpin.scope" .) "_"
 {{- end -}}
 {{- end -}}
 {{- $_ := set $config "store" $store -}}
-{{- $sections := dict "session" (include "podpin.set" $values.session | fromJson) "placement" (include "podpin.set" $values.placement | fromJson) "probe" (include "podpin.set" $values.probe | fromJson) -}}
+{{- $sections := dict "session" (include "podpin.set" $values.session | fromJson) "placement" (include "podpin.set" $values.placement | fromJson) "probe" (include "podpin.set" $values.probe | fromJson) "modern" (include "podpin.set" $values.modern | fromJson) -}}
 {{- range $key, $section := $sections -}}
 {{- if $section -}}
 {{- $_ := set $config $key $section -}}
