@@ -34,6 +34,13 @@ impl Client {
     pub const ALL: [Self; 4] = [Self::Python1, Self::Python2, Self::TypeScript1, Self::TypeScript2];
 }
 
+/// A client that takes the newest protocol version that a server has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Newest {
+    Python2,
+    TypeScript2,
+}
+
 /// How they talk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
@@ -71,6 +78,15 @@ impl Program {
             Client::Python2 => ("python-2/bin/python", "client.py"),
             Client::TypeScript1 => ("node", "client-1.mjs"),
             Client::TypeScript2 => ("node", "client-2.mjs"),
+        };
+        Self::run(runner, program, &[])
+    }
+
+    /// A client of both eras that takes orders to connect and to call.
+    pub fn newest(client: Newest) -> Result<Self> {
+        let (runner, program) = match client {
+            Newest::Python2 => ("python-2/bin/python", "auto.py"),
+            Newest::TypeScript2 => ("node", "auto.mjs"),
         };
         Self::run(runner, program, &[])
     }

@@ -1,6 +1,7 @@
 //! Servers and clients of MCP's other SDKs, with Envoy and Podpin in between.
 
 mod clients;
+mod modern;
 mod restarts;
 mod sse;
 
