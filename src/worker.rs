@@ -23,8 +23,8 @@ use crate::watch::{Answer, Scouted, Watch};
 /// What goes wrong again and again is told to the log at most so often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// The same of what somebody does who has an id that is not theirs.
-const WARN_OF_STRANGER_EVERY: Duration = Duration::from_secs(1);
+/// The same of what a client or a pod does wrong, who may do so with every request.
+const WARN_OF_EACH_EVERY: Duration = Duration::from_secs(1);
 
 /// So many pods at most have a gauge of their own.
 const TOLD: usize = 1000;
@@ -58,6 +58,9 @@ struct Warned {
     strayed: Throttle,
     outside: Throttle,
     stranger: Throttle,
+    steering_refused: Throttle,
+    id_taken: Throttle,
+    bad_id_of_pod: Throttle,
 }
 
 // === impl Worker ===
@@ -220,10 +223,15 @@ impl Worker {
 
     /// Warns, now and then, of a session that somebody else has the id of.
     pub(crate) fn warn_of_stranger(&self, session: Option<SessionKey>, now: Timestamp) {
-        if self.warned.lock().stranger.admits(now, WARN_OF_STRANGER_EVERY) {
+        if self.warned.lock().stranger.admits(now, WARN_OF_EACH_EVERY) {
             let session = session.map(|key| key.to_string()).unwrap_or_default();
             warn!("session {session} is presented by another than who opened it");
         }
+    }
+
+    /// Whether the log may be warned of a decision, which it is not told of otherwise.
+    pub(crate) fn may_warn_of(&self, decision: Decision, now: Timestamp) -> bool {
+        self.warned.lock().may(decision, now)
     }
 
     /// Keeps a session from idling out until the exchange `id` is over.
@@ -237,14 +245,35 @@ impl Worker {
     }
 }
 
+impl Warned {
+    fn may(&mut self, decision: Decision, now: Timestamp) -> bool {
+        let throttle = match decision {
+            Decision::SteeringRefused => &mut self.steering_refused,
+            Decision::IdTaken => &mut self.id_taken,
+            Decision::BadIdOfPod => &mut self.bad_id_of_pod,
+            _ => return false,
+        };
+        throttle.admits(now, WARN_OF_EACH_EVERY)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Worker;
+    use super::{Decision, Timestamp, Warned, Worker};
 
     /// A proxy whose threads share one configuration may share one of these.
     #[test]
     fn threads_may_share_a_worker() {
         fn is_shared<T: Send + Sync>() {}
         is_shared::<Worker>();
+    }
+
+    #[test]
+    fn each_decision_to_warn_of_is_throttled_by_itself() {
+        let mut warned = Warned::default();
+        for decision in [Decision::SteeringRefused, Decision::IdTaken, Decision::BadIdOfPod] {
+            let mut at = |now| warned.may(decision, Timestamp(now));
+            assert_eq!([0, 999, 1000].map(&mut at), [true, false, true], "{decision:?}");
+        }
     }
 }

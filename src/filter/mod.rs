@@ -302,7 +302,11 @@ impl Filter {
             host.annotate(Note::Decision, decision.name());
         }
         let level = match decision {
-            Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod => Level::Warn,
+            Decision::SteeringRefused | Decision::IdTaken | Decision::BadIdOfPod
+                if self.worker.may_warn_of(decision, host.now()) =>
+            {
+                Level::Warn
+            }
             Decision::Lost | Decision::Unreachable => Level::Info,
             _ => Level::Debug,
         };
