@@ -50,7 +50,8 @@ impl BindTo {
 }
 
 impl Claim {
-    fn value(
+    /// What it is for a request; `None` if it is not there, or not for sure.
+    pub(crate) fn value(
         &self,
         headers: &impl HeaderMap,
         property: impl Fn(&[String]) -> Option<Vec<u8>>,
@@ -67,7 +68,7 @@ impl Claim {
     }
 
     /// What tells it from other claims.
-    fn names(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         let (kind, names): (&[u8], _) = match self {
             Self::Property(path) => (b"property", path.as_slice()),
             Self::Header(name) => (b"header", std::slice::from_ref(name)),
@@ -77,7 +78,7 @@ impl Claim {
 }
 
 /// Adds a part to a hash so that no other parts give the same.
-fn absorb(hash: &mut Sha256, part: &[u8]) {
+pub(crate) fn absorb(hash: &mut Sha256, part: &[u8]) {
     hash.update((part.len() as u64).to_be_bytes());
     hash.update(part);
 }

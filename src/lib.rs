@@ -19,6 +19,7 @@ mod in_use;
 pub mod keyring;
 mod lock;
 pub mod message;
+pub mod modern;
 #[cfg(test)]
 mod mutation;
 pub mod pods;

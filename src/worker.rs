@@ -34,6 +34,8 @@ const TOLD: usize = 1000;
 pub struct Worker {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// What is kept of requests without sessions, if anything is.
+    pub(crate) kept: Option<Store>,
     pub(crate) watch: Watch,
     in_use: Lock<InUse>,
     seen: Lock<Sightings>,
@@ -48,6 +50,8 @@ pub struct Worker {
 pub enum Wake {
     /// The store's.
     Store(store::Wake),
+    /// The same of what is kept of requests without sessions.
+    Kept(store::Wake),
     /// The answer of a pod that was asked about its session.
     Pod(Answer),
 }
@@ -77,6 +81,10 @@ impl Worker {
         }
         host.set(Gauge::Version, telemetry::version());
         let places = config.steering.places();
+        let kept = config.affinity.store.as_ref().map(|(store, lifetime)| {
+            let scope = config.served.scope.apart("kept");
+            Store::open(store, &scope, *lifetime, places.clone(), false, host)
+        });
         let (served, lifetime) = (&config.served, config.lifetime);
         let store =
             Store::open(&config.store, &served.scope, lifetime, places, served.is_bound, host);
@@ -84,7 +92,7 @@ impl Worker {
         let in_use = Lock::new(InUse::new(host.now()));
         let (seen, warned) = (Lock::default(), Lock::default());
         let (census, told) = (Lock::default(), Lock::default());
-        Arc::new(Self { config, store, watch, in_use, seen, warned, census, told })
+        Arc::new(Self { config, store, kept, watch, in_use, seen, warned, census, told })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -96,8 +104,11 @@ impl Worker {
         response: &CallResponse,
     ) -> Vec<(ExchangeId, Wake)> {
         let Some(told) = self.watch.on_call_response(host, call, response) else {
-            let wakes = self.store.on_call_response(host, call, response);
-            return wakes.into_iter().map(|(id, wake)| (id, Wake::Store(wake))).collect();
+            let wakes = self.store.on_call_response(host, call, response).into_iter();
+            let wakes = wakes.map(|(id, wake)| (id, Wake::Store(wake)));
+            let Some(kept) = &self.kept else { return wakes.collect() };
+            let of_kept = kept.on_call_response(host, call, response).into_iter();
+            return wakes.chain(of_kept.map(|(id, wake)| (id, Wake::Kept(wake)))).collect();
         };
         if let Some((key, pin)) = told.lost {
             let now = host.now();
@@ -126,6 +137,11 @@ impl Worker {
             self.store.touch(host, key, now);
         }
         self.store.catch_up(host, self.watch.leads(), now);
+        if let Some(kept) = &self.kept {
+            kept.catch_up(host, self.watch.leads(), now);
+            // They are no sessions.
+            kept.take_counts();
+        }
         let pods = self.config.steering.pods();
         let authority = |ordinal| pods.map(|pods| pods.set.authority(ordinal)).unwrap_or_default();
         let scouted =

@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::exchange::{OnUnreachable, Policy, Served};
 use crate::http::Paths;
 use crate::identity::BindTo;
+use crate::modern::Affinity;
 use crate::pods::Spread;
 use crate::session::{Lifetime, Scope};
 use crate::steer::{Encoding, EndpointHeader, Pods, Steering};
@@ -62,6 +63,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How long a session is kept.
     pub lifetime: Lifetime,
+    /// What keeps requests together that have no sessions.
+    pub affinity: Affinity,
     /// Where it comes from who a session belongs to.
     pub bind_to: BindTo,
     /// Whether every session has to belong to somebody.
@@ -144,7 +147,8 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
         "on_unreachable",
         &[("not_found", OnUnreachable::NotFound), ("unavailable", OnUnreachable::Unavailable)],
     );
-    let modern = modern::read(root.section("modern"));
+    let modern = modern::read(root.section("modern"), mode.as_ref(), &store.config);
+    without_effect.extend(modern.without_effect);
     root.finish();
 
     let is_bound = !session.bind_to.is_empty();
@@ -173,6 +177,7 @@ fn read(value: Value, mut secrets: Secrets<'_>, mistakes: &mut Mistakes) -> Opti
         },
         store: store.config,
         lifetime,
+        affinity: modern.affinity,
         bind_to: session.bind_to,
         require_subject: session.require_subject,
         watch: WatchConfig { eject, timeout, cluster },

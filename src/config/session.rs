@@ -29,8 +29,8 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(mut section: Section<'_>) -> Read {
-    let (has_max_age, has_idle_timeout) = (section.has("max_age"), section.has("idle_timeout"));
-    let lifetime = read_lifetime(&mut section, has_max_age);
+    let has_idle_timeout = section.has("idle_timeout");
+    let lifetime = read_lifetime(&mut section);
     let has_bind_to = section.has("bind_to");
     let entries = section.list("bind_to", read_entry);
     let require_subject = section.flag("require_subject").unwrap_or(false);
@@ -43,7 +43,9 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
     Read { lifetime, bind_to, require_subject, has_idle_timeout }
 }
 
-fn read_lifetime(section: &mut Section<'_>, has_max_age: bool) -> Lifetime {
+/// The keys of how long something is kept, with the same defaults for all.
+pub(super) fn read_lifetime(section: &mut Section<'_>) -> Lifetime {
+    let has_max_age = section.has("max_age");
     let idle_timeout = section.duration("idle_timeout", SECOND, YEAR);
     let max_age = section.duration("max_age", SECOND, YEAR);
     let is_wrong = has_max_age && max_age.is_none();
@@ -51,13 +53,14 @@ fn read_lifetime(section: &mut Section<'_>, has_max_age: bool) -> Lifetime {
     let idle_timeout = idle_timeout.unwrap_or(max_age.min(2 * HOUR));
     if idle_timeout > max_age && !is_wrong {
         let (idle, age) = (duration::shown(idle_timeout), duration::shown(max_age));
-        section.wrong("idle_timeout", format!("{idle} is longer than session.max_age, {age}"));
+        let limit = section.path_of("max_age");
+        section.wrong("idle_timeout", format!("{idle} is longer than {limit}, {age}"));
     }
     Lifetime { idle_timeout, max_age }
 }
 
 /// One claim, or a list of some that count together.
-fn read_entry(value: &Value) -> Result<Vec<Claim>, String> {
+pub(super) fn read_entry(value: &Value) -> Result<Vec<Claim>, String> {
     match value {
         Value::Array(claims) if claims.is_empty() => Err("has no claim".to_owned()),
         Value::Array(claims) => claims.iter().map(read_claim).collect(),
@@ -100,7 +103,7 @@ fn read_path(value: &Value) -> Result<Vec<String>, String> {
     Ok(path)
 }
 
-fn is_header(name: &str) -> Result<(), String> {
+pub(super) fn is_header(name: &str) -> Result<(), String> {
     let is_token = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     if !(1..=MAX_SEGMENT).contains(&name.len()) || !name.bytes().all(is_token) {
         return Err(format!("names no header: {name:?} is not a name of a-z, 0-9, - and _"));

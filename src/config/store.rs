@@ -39,7 +39,8 @@ pub(super) fn read(mut section: Section<'_>, secrets: &mut Secrets<'_>) -> Read 
         [("shared_data", Kind::SharedData), ("redis", Kind::Redis), ("sealed", Kind::Sealed)];
     let kind = section.choice("kind", &kinds).unwrap_or(Kind::SharedData);
     let has_keys = section.has("keys") || section.has("keys_env");
-    let mut config = StoreConfig { capacity: 0, sealed: None, redis: None };
+    let mut config =
+        StoreConfig { capacity: 0, capacity_key: "store.capacity", sealed: None, redis: None };
     match kind {
         Kind::Sealed => {
             let remembered = section.number("remember_ended", 0, MAX_CAPACITY);

@@ -1,4 +1,5 @@
 mod address;
+mod modern;
 mod secrets;
 
 use super::*;

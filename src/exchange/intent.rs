@@ -2,6 +2,7 @@
 
 use crate::http::{Head, Paths};
 use crate::message::{Era, session_in};
+use crate::modern::Ruling;
 use crate::session::{BadId, Scope, SessionHeader, SessionId, SessionKey};
 use crate::store::sealed;
 
@@ -56,6 +57,8 @@ pub enum Intent {
     Elsewhere,
     /// It speaks a protocol version without sessions.
     Sessionless,
+    /// The same, but a rule says where it goes.
+    Ruled(Ruling),
     /// The same, where its client is to open a session instead.
     Refused,
     /// It may have a session but names none, and cannot open one.

@@ -14,6 +14,7 @@
 
 mod intent;
 mod loss;
+mod modern;
 mod policy;
 mod response;
 mod stream;
@@ -31,6 +32,7 @@ use crate::telemetry::Decision;
 use crate::watch::{self, Answer};
 
 pub use intent::{Intent, Method, Served};
+pub use modern::{Choice, Ruled};
 pub use policy::{OnUnreachable, Policy};
 pub use response::ResponseHead;
 pub use verdict::{Act, Effect, Verdict};
@@ -129,6 +131,8 @@ pub enum Exchange {
         /// What is known of the response.
         response: ResponsePeek,
     },
+    /// It has no session, but a rule concerns it.
+    Ruled(Ruled),
     /// It was to be answered, but goes to a pod as a request that means nothing, so that what the pod says
     /// can be replaced.
     Veiled {
@@ -151,6 +155,8 @@ pub enum Event<'a> {
     Asked(Intent),
     /// A place was picked for a new session, or the proxy is to pick one.
     Placed(Option<Place>),
+    /// A pod was chosen for a key, or the proxy is to pick one.
+    Chosen(Option<Choice>),
     /// The session was looked up.
     Looked(Lookup),
     /// The proxy cannot send the request to the pod.
@@ -176,6 +182,7 @@ impl Exchange {
     pub fn on(self, event: Event<'_>, policy: &Policy) -> (Self, Verdict) {
         match (self, event) {
             (Self::Fresh, Event::Asked(intent)) => Self::asked(intent),
+            (Self::Ruled(ruled), event) => ruled.on(event),
             (Self::Placing, Event::Placed(place)) => (
                 Self::Opening { place, request: RequestPeek::default() },
                 Verdict::because(Decision::Placed, place.map_or(Act::Pass, Act::Steer)),
@@ -275,6 +282,7 @@ impl Exchange {
                 | Self::OpeningStream { .. }
                 | Self::Steered { .. }
                 | Self::Looking { .. }
+                | Self::Ruled(_)
                 | Self::Veiled { .. }
         )
     }
@@ -306,6 +314,7 @@ impl Exchange {
             Intent::Elsewhere => pass(Decision::Elsewhere),
             Intent::Sessionless => pass(Decision::Sessionless),
             Intent::NoSession => pass(Decision::NoSession),
+            Intent::Ruled(ruling) => Self::ruled(ruling),
             Intent::Open => (Self::Placing, Verdict::next(Act::Place)),
             Intent::OpenStream => (Self::OpeningStream { place: None }, Verdict::next(Act::Place)),
             Intent::Use { key, method } => {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::http::Reply;
-use crate::pods::Place;
+use crate::pods::{Ordinal, Place};
 use crate::session::{Pin, SessionKey};
 use crate::telemetry::Decision;
 
@@ -29,6 +29,19 @@ pub enum Act {
     Look(SessionKey),
     /// Send the request there; then [`super::Event::SteeringRefused`] if that cannot be.
     Steer(Place),
+    /// Look whether the pod can be reached; then [`super::Event::Chosen`].
+    Reach(Ordinal),
+    /// Look up which pod the key has; then [`super::Event::Looked`].
+    Recall(SessionKey),
+    /// Choose a pod for the key, or leave that to the proxy; then [`super::Event::Chosen`].
+    Choose(SessionKey),
+    /// Keep which pod the key has; then [`super::Event::Stored`].
+    Keep {
+        /// That.
+        key: SessionKey,
+        /// Where its requests go.
+        place: Place,
+    },
     /// Bind the session to where the response came from; then [`super::Event::Stored`].
     Bind {
         /// Which one.
@@ -71,6 +84,8 @@ pub enum Effect {
     /// The session is over: this pin of it is to be dropped, or whichever is known, but not one of
     /// another session that has its id by now.
     Unbind(SessionKey, Option<Pin>),
+    /// What is kept of the key is to be dropped.
+    Forget(SessionKey),
     /// The place could not be reached; whether it refuses connections.
     Unreachable(Place, bool),
     /// The place may have lost the sessions that it had.

@@ -1,6 +1,7 @@
 //! Carries out what an [`Exchange`] decides, by the calls of a [`Host`].
 
 mod acts;
+mod modern;
 mod pod_calls;
 mod request;
 mod response;
@@ -99,6 +100,7 @@ impl Filter {
                 self.response_to_opening(host)
             }
             Exchange::Steered { pin, method, .. } => self.response_to_steered(host, &pin, method),
+            Exchange::Ruled(_) => self.response_to_ruled(host),
             _ if self.exchange.reads_response_head() => response::status_of(host),
             _ => return Flow::Continue,
         };
@@ -143,6 +145,14 @@ impl Filter {
                 Exchange::Binding { .. } | Exchange::BindingStream { .. },
                 Wake::Store(Stored::Stored(binding)),
             ) => Some((Direction::Response, self.settle(host, Event::Stored(binding)))),
+            (Exchange::Ruled(ruled), Wake::Kept(wake)) if ruled.waits() => {
+                let direction = match ruled.holds_response() {
+                    true => Direction::Response,
+                    false => Direction::Request,
+                };
+                let event = self.kept(host, wake);
+                Some((direction, self.settle(host, event)))
+            }
             (Exchange::Doubting { .. }, Wake::Pod(answer)) => {
                 Some((Direction::Response, self.settle(host, Event::Told(answer))))
             }
@@ -165,6 +175,11 @@ impl Filter {
         ) {
             self.worker.store.leave(self.id);
         }
+        if let (Exchange::Ruled(ruled), Some(kept)) = (&*self.exchange, &self.worker.kept)
+            && ruled.waits()
+        {
+            kept.leave(self.id);
+        }
         if matches!(*self.exchange, Exchange::Doubting { .. }) {
             self.worker.watch.leave(self.id);
         }
@@ -183,6 +198,16 @@ impl Filter {
                 Act::Place => Event::Placed(self.place(host)),
                 Act::Look(key) => match self.look(host, key) {
                     Some(found) => Event::Looked(found),
+                    None => return Flow::Wait,
+                },
+                Act::Reach(pod) => Event::Chosen(self.reach(host, pod)),
+                Act::Choose(key) => Event::Chosen(self.choose(host, key)),
+                Act::Recall(key) => match self.recall(host, key) {
+                    Some(found) => Event::Looked(found),
+                    None => return Flow::Wait,
+                },
+                Act::Keep { key, place } => match self.keep(host, key, place) {
+                    Some(binding) => Event::Stored(binding),
                     None => return Flow::Wait,
                 },
                 Act::Bind { key, place, incarnation } => {
@@ -259,6 +284,7 @@ impl Filter {
                     let now = host.now();
                     self.worker.store.unbind(host, key, *pin, now);
                 }
+                Effect::Forget(key) => self.forget(host, key),
                 Effect::EndOnPod(place) => self.end_on_pod(host, *place),
                 Effect::Unreachable(place, refuses) => {
                     self.worker.unreachable(host, *place, *refuses);

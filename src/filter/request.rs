@@ -23,14 +23,17 @@ impl Filter {
         let headers = host.request_headers();
         let head = Head::read(&headers, |name| config.steering.is_steering(name));
         let mut intent = Intent::of(&head, &config.served);
+        // In an era without sessions a server may serve them all the same, to whoever has the id.
+        let is_stray = intent == Intent::Sessionless && head.session_id != SessionHeader::None;
+        if intent == Intent::Sessionless && !config.affinity.rules.is_empty() {
+            intent = self.by_rule(host, &headers, &head);
+        }
         let is_steered = matches!(intent, Intent::Open | Intent::OpenStream | Intent::Use { .. });
         if is_steered {
             self.asked = config.steering.asked(&head);
         }
         self.is_grpc = head.is_grpc;
         let steering = head.client_steering.iter().map(|name| (*name).to_owned()).collect();
-        // In an era without sessions a server may serve them all the same, to whoever has the id.
-        let is_stray = intent == Intent::Sessionless && head.session_id != SessionHeader::None;
         let session_id = is_stray && config.served.is_bound || config.served.may_slip_by(&head);
         if is_steered {
             if config.served.is_bound {

@@ -54,6 +54,15 @@ impl Placement {
         select(&there, random())
     }
 
+    /// Of those that fit, the one with the greatest weight.
+    pub fn heaviest(
+        &self,
+        weight: impl Fn(Ordinal) -> u64,
+        fits: impl Fn(Ordinal) -> bool,
+    ) -> Option<Ordinal> {
+        self.open.iter().copied().filter(|one| fits(*one)).max_by_key(|one| weight(*one))
+    }
+
     /// The lowest that fits.
     pub fn lowest(&self, fits: impl Fn(Ordinal) -> bool) -> Option<Ordinal> {
         self.open.iter().copied().find(|one| fits(*one))

@@ -44,6 +44,7 @@ pub struct Store {
     on_error: OnError,
     places: Places,
     lifetime: Lifetime,
+    capacity_key: &'static str,
     /// The log has said that the table is too small.
     told_of_eviction: Lock<bool>,
 }
@@ -81,6 +82,7 @@ impl Store {
                 .map(|redis| Remote::new(redis, scope, places.clone(), lifetime, is_bound)),
             places,
             lifetime,
+            capacity_key: config.capacity_key,
             told_of_eviction: Lock::default(),
         }
     }

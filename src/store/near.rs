@@ -67,7 +67,7 @@ impl Store {
         (0..evicted).for_each(|_| host.count(Metric::Evicted));
         let lost = evicted > 0 && self.remote.is_none();
         if lost && !std::mem::replace(&mut *self.told_of_eviction.lock(), true) {
-            warn!("live sessions give way to new ones; store.capacity is too small");
+            warn!("live sessions give way to new ones; {} is too small", self.capacity_key);
         }
     }
 }

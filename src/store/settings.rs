@@ -18,6 +18,8 @@ pub struct StoreConfig {
     /// How many sessions fit into the table in shared data. If pins are sealed, how many that ended are kept in
     /// mind there.
     pub capacity: u32,
+    /// The key of the configuration that says so.
+    pub capacity_key: &'static str,
     /// The keys by which pins are sealed into the ids of their sessions, if they are.
     pub sealed: Option<Keyring>,
     /// The Redis whose near cache that table is, if there is one.

@@ -53,11 +53,17 @@ pub enum Decision {
     NoSubject,
     /// Answered 400: a protocol version without sessions, where clients are to fall back to one that has them.
     EraRefused,
+    /// Sent to the pod of its key, without a session.
+    Keyed,
+    /// Passed: a rule concerns it, but nothing tells its pod.
+    Untracked,
+    /// The response has shown which pod a key has, which is kept.
+    Learned,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -82,6 +88,9 @@ impl Decision {
         Self::Stranger,
         Self::NoSubject,
         Self::EraRefused,
+        Self::Keyed,
+        Self::Untracked,
+        Self::Learned,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -117,6 +126,9 @@ impl Decision {
             Self::Stranger => "stranger",
             Self::NoSubject => "no_subject",
             Self::EraRefused => "era_refused",
+            Self::Keyed => "keyed",
+            Self::Untracked => "untracked",
+            Self::Learned => "learned",
         }
     }
 }

@@ -147,6 +147,38 @@ impl Watch {
         best.map(|(ordinal, _)| ordinal)
     }
 
+    /// The pod of a key: of those that take new sessions, the one with the greatest weight. And whether that is
+    /// more than a guess, as it is while all are out.
+    pub fn choose(
+        &self,
+        host: &impl Host,
+        placement: &Placement,
+        weight: impl Fn(Ordinal) -> u64,
+    ) -> Option<(Ordinal, bool)> {
+        let mut state = self.state.lock();
+        while let Some(pod) = placement.heaviest(&weight, |one| state.out.get(one).is_none()) {
+            let known = self.ledger.known(host, Place::Pod(pod));
+            if !known.is_out() {
+                return Some((pod, true));
+            }
+            // Another thread has just found that out.
+            state.out.insert(pod, known.has_failed());
+        }
+        let untried = |one| state.out.get(one).is_some_and(|has_failed| !has_failed);
+        let guess = placement.heaviest(&weight, untried);
+        Some((guess.or_else(|| placement.heaviest(&weight, |_| true))?, false))
+    }
+
+    /// Whether a place is one that requests reach, and that has not been lost since `since`.
+    pub fn has_stayed(&self, host: &impl Host, place: Place, since: Timestamp) -> bool {
+        let known = self.ledger.known(host, place);
+        match place {
+            Place::Pod(_) => !known.has_failed(),
+            // Envoy says which are there, and another pod may have an address by now.
+            Place::Endpoint(_) => known.restarted_at <= since,
+        }
+    }
+
     /// The cluster that reaches a pod by its address.
     pub fn cluster(&self) -> Option<&str> {
         self.config.cluster.as_deref()

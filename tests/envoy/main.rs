@@ -39,6 +39,9 @@ mod scenarios {
     mod shared_data {
         kit::each_scenario!(kit::setup::RealEnvoy::start);
         kit::each_scenario_of_original_dst!(kit::setup::RealEnvoy::start);
+        kit::each_modern_scenario!(kit::setup::RealEnvoy::start;
+            authority: Authority, dynamic_host: DynamicHost;
+            endpoint: Endpoint, override_host: OverrideHost, original_dst: OriginalDst);
     }
 
     mod sealed {
@@ -50,6 +53,16 @@ mod scenarios {
             kit::setup::RealEnvoy::with_redis(scene, kit::mini_redis::Front::Webdis)
         }
         kit::each_scenario!(driver);
+        mod modern {
+            mod authority {
+                use super::super::*;
+                kit::scenario_tests! { driver, Authority; a_remembered_key_keeps_its_pod, }
+            }
+            mod endpoint {
+                use super::super::*;
+                kit::scenario_tests! { driver, Endpoint; a_remembered_key_keeps_its_pod, }
+            }
+        }
     }
 
     mod upstash {

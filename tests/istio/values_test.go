@@ -158,6 +158,13 @@ var refused = []struct{ base, values, says string }{
 	{leastEndpoint, "sse_paths: ['/a*b']", "/sse_paths/0"},
 	{leastEndpoint, "on_unreachable: retry", "/on_unreachable"},
 	{leastEndpoint, "modern: {era: legacy}", "/modern/era"},
+	{leastEndpoint, "modern: {affinity: [{key: {header: x-user}}]}", "modern.affinity[0].remember: has to be true in mode endpoint"},
+	{leastEndpoint, "modern: {affinity: [{pod_in: {header: x-cart}}]}", "modern.affinity[0].pod_in: is for mode authority"},
+	{leastAuthority, "modern: {affinity: [{key: {header: a}, remember: true}]}\nstore: {kind: sealed, keys_env: K}", "modern.affinity[0].remember: does not go with store.kind sealed"},
+	{leastAuthority, "modern: {era: refuse, affinity: [{key: {header: a}}]}", "modern.affinity: has no effect with modern.era refuse"},
+	{leastAuthority, "modern: {affinity: [{key: {header: authorization}}]}", "/modern/affinity/0"},
+	{leastAuthority, "modern: {affinity: [{}]}", "/modern/affinity/0"},
+	{leastAuthority, "modern: {idle_timeout: 2h, max_age: 1h}", "modern.idle_timeout: 2h is longer than modern.max_age, 1h"},
 }
 
 func TestAWrongValueIsRefusedByASentenceThatNamesIt(t *testing.T) {
@@ -251,12 +258,13 @@ probe: {timeout: 500ms}
 paths: [/a, /b*]
 sse_paths: [/c]
 on_unreachable: unavailable
-modern: {era: refuse}
+modern: {era: pass, affinity: [{pod_in: {header: x-cart}}, {key: [{header: a}, {property: [b]}], remember: true}, {key: {header: x-user}}], capacity: 100, idle_timeout: 1h, max_age: 3h}
 `),
 	overlayText(leastEndpoint, `
 endpoint_header: x-pin
 workload: {addresses: [10.244.0.0/16, 'fd00::/64'], pod_port: 9000}
 probe: {cluster: by_address}
+modern: {affinity: [{key: {header: x-user}, remember: true}]}
 store: {kind: redis, cluster: x, dialect: upstash, token: t}
 `),
 	overlayText(leastAuthority, `
@@ -362,6 +370,10 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		"sse_paths":                 {"[]", "[/s]", "['/é']"},
 		"on_unreachable":            {"not_found", "unavailable"},
 		"modern.era":                {"pass", "refuse"},
+		"modern.affinity":           {"[]", "[{key: {header: x-user}}]", "[{key: {header: x-user}, remember: true}]", "[{key: [{header: a}, {property: [b]}], remember: false}]", "[{key: []}]", "[{pod_in: {header: x-cart}}]", "[{pod_in: {header: X-Cart}}]", "[{pod_in: {header: cookie}}]", "[{pod_in: {header: a}, remember: true}]", "[{pod_in: {header: a}, key: {header: b}}]"},
+		"modern.capacity":           {"8", "4194304", "4194305", "8.5"},
+		"modern.idle_timeout":       {"1s", "999ms", "24h", "25h"},
+		"modern.max_age":            {"1s", "1h", "8761h"},
 	}
 	names := make([]string, 0, len(pools))
 	for name := range pools {

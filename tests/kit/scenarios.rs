@@ -115,8 +115,6 @@ macro_rules! scenarios_of_any_store {
             nobody_opens_a_session_where_a_subject_is_required,
             no_spelling_leads_to_a_session_of_another,
             an_era_without_sessions_does_not_use_those_of_subjects,
-            a_refused_era_is_answered_400_with_nothing,
-            what_a_refused_era_leaves_is_served_as_ever,
         }
     };
 }
@@ -171,6 +169,33 @@ macro_rules! sealed_scenarios {
     )* };
 }
 
+/// Makes a test of every scenario of the era without sessions, in these modes of steering, on the driver that
+/// `$driver` makes of a [`Scene`]. Those of the first list steer by name.
+#[macro_export]
+macro_rules! each_modern_scenario {
+    ($driver:path; $($module:ident: $mode:ident),*; $($other:ident: $other_mode:ident),*) => {
+        mod modern {
+            $( mod $module {
+                use super::super::*;
+                $crate::scenario_tests! { $driver, $mode;
+                    a_refused_era_is_answered_400_with_nothing,
+                    a_key_keeps_its_pod,
+                    a_remembered_key_keeps_its_pod,
+                    a_key_whose_pod_is_gone_goes_to_another,
+                    a_pod_that_a_value_names_is_reached,
+                }
+            } )*
+            $( mod $other {
+                use super::super::*;
+                $crate::scenario_tests! { $driver, $other_mode;
+                    a_refused_era_is_answered_400_with_nothing,
+                    a_remembered_key_keeps_its_pod,
+                }
+            } )*
+        }
+    };
+}
+
 /// The scenarios in which time passes, in each mode.
 #[macro_export]
 macro_rules! each_timed_scenario {
@@ -198,6 +223,9 @@ macro_rules! each_model_scenario {
             use $crate::model::Model;
             $crate::each_scenario!(Model::<$engine>::new);
             $crate::each_scenario_of_original_dst!(Model::<$engine>::new);
+            $crate::each_modern_scenario!(Model::<$engine>::new;
+                authority: Authority, dynamic_host: DynamicHost;
+                endpoint: Endpoint, override_host: OverrideHost, original_dst: OriginalDst);
             $crate::each_timed_scenario!(Model::<$engine>::new;
                 authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
                 override_host: OverrideHost, original_dst: OriginalDst);
@@ -207,6 +235,14 @@ macro_rules! each_model_scenario {
             use super::*;
             use $crate::model::Model;
             $crate::each_sealed_scenario!(Model::<$engine>::sealed);
+            mod modern {
+                use super::*;
+                $crate::scenario_tests! { Model::<$engine>::sealed, Authority;
+                    a_refused_era_is_answered_400_with_nothing,
+                    a_key_keeps_its_pod,
+                    a_pod_that_a_value_names_is_reached,
+                }
+            }
             mod timed {
                 use super::*;
                 $crate::scenario_tests! { Model::<$engine>::sealed, Authority;
@@ -224,6 +260,9 @@ macro_rules! each_model_scenario {
                 Model::with_redis(scene, Front::Webdis)
             }
             $crate::each_scenario!(driver);
+            $crate::each_modern_scenario!(driver;
+                authority: Authority, dynamic_host: DynamicHost;
+                endpoint: Endpoint, override_host: OverrideHost);
             $crate::each_timed_scenario!(driver;
                 authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
                 override_host: OverrideHost);
@@ -238,6 +277,9 @@ macro_rules! each_model_scenario {
                 Model::with_redis(scene, Front::Upstash)
             }
             $crate::each_scenario!(driver);
+            $crate::each_modern_scenario!(driver;
+                authority: Authority, dynamic_host: DynamicHost;
+                endpoint: Endpoint, override_host: OverrideHost);
             $crate::each_timed_scenario!(driver;
                 authority: Authority, dynamic_host: DynamicHost, endpoint: Endpoint,
                 override_host: OverrideHost);

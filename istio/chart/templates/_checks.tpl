@@ -178,6 +178,39 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- end -}}
 {{- end }}
 
+{{/* What does not go together of the era without sessions. */}}
+{{- define "podpin.check.modern" -}}
+{{- $values := . -}}
+{{- $year := 31536000000 -}}
+{{- with $values.modern -}}
+{{- include "podpin.check.bounds" (list "modern.idle_timeout" .idle_timeout 1000 $year "1s to 8760h") -}}
+{{- include "podpin.check.bounds" (list "modern.max_age" .max_age 1000 $year "1s to 8760h") -}}
+{{- if .idle_timeout -}}
+{{- $most := .max_age | default "24h" -}}
+{{- if gt (include "podpin.milliseconds" .idle_timeout | atoi) (include "podpin.milliseconds" $most | atoi) -}}
+{{- fail (printf "modern.idle_timeout: %s is longer than modern.max_age, %s" .idle_timeout $most) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .affinity (eq .era "refuse") -}}
+{{- fail "modern.affinity: has no effect with modern.era refuse" -}}
+{{- end -}}
+{{- range $index, $rule := .affinity -}}
+{{- $where := printf "modern.affinity[%d]" $index -}}
+{{- if and (hasKey $rule "pod_in") (ne $values.mode "authority") -}}
+{{- fail (printf "%s.pod_in: is for mode authority; mode endpoint knows no pod by its name" $where) -}}
+{{- end -}}
+{{- if hasKey $rule "key" -}}
+{{- if and (ne $values.mode "authority") (not $rule.remember) -}}
+{{- fail (printf "%s.remember: has to be true in mode endpoint, where Envoy picks the first pod of a key" $where) -}}
+{{- end -}}
+{{- if and $rule.remember (eq $values.store.kind "sealed") -}}
+{{- fail (printf "%s.remember: does not go with store.kind sealed, which keeps nothing" $where) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "podpin.check.filter" -}}
 {{- $values := .Values -}}
 {{- include "podpin.check.store" $values.store -}}
@@ -195,6 +228,7 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- fail "session.require_subject: session.bind_to does not say where a subject comes from" -}}
 {{- end -}}
 {{- end -}}
+{{- include "podpin.check.modern" $values -}}
 {{- if eq $values.store.kind "sealed" -}}
 {{- if $values.session.idle_timeout -}}
 {{- fail "session.idle_timeout: has no effect with store.kind sealed, where nobody notes uses; session.max_age has" -}}

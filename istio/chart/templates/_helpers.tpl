@@ -109,6 +109,11 @@ wasm.podpin.{{ regexReplaceAll "[^A-Za-z0-9_./-]" (include "podpin.scope" .) "_"
 {{- end -}}
 {{- $_ := set $config "store" $store -}}
 {{- $sections := dict "session" (include "podpin.set" $values.session | fromJson) "placement" (include "podpin.set" $values.placement | fromJson) "probe" (include "podpin.set" $values.probe | fromJson) "modern" (include "podpin.set" $values.modern | fromJson) -}}
+{{- with get $sections "modern" -}}
+{{- if hasKey . "capacity" -}}
+{{- $_ := set . "capacity" (get . "capacity" | int) -}}
+{{- end -}}
+{{- end -}}
 {{- range $key, $section := $sections -}}
 {{- if $section -}}
 {{- $_ := set $config $key $section -}}

@@ -1,10 +1,15 @@
 //! MCP 2026-07-28 and later, the era without sessions.
 
-use http::Method;
+use std::collections::BTreeSet;
+
+use http::{Method, Response};
+use serde_json::{Value, json};
 
 use super::{count, open, serves};
+use crate::STATEFUL_SET;
 use crate::client::Ask;
 use crate::driver::{Driver, Scene};
+use crate::pods::{App, Seen};
 
 const VERSION: &str = "2026-07-28";
 
@@ -43,10 +48,6 @@ pub fn a_refused_era_is_answered_400_with_nothing<D: Driver>(driver: impl FnOnce
     }
     assert_eq!((driver.counter("era_refused"), driver.counter("sessionless")), (sent, 0));
     assert_eq!(count(&mut driver, &session), 1, "none of these reached the session");
-}
-
-pub fn what_a_refused_era_leaves_is_served_as_ever<D: Driver>(driver: impl FnOnce(Scene) -> D) {
-    let mut driver = refusing(driver);
     for version in ["", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
         let got = driver.send(Ask::tool("count").header("mcp-protocol-version", version));
         assert!(got.pod.is_some(), "{version:?}");
@@ -56,5 +57,135 @@ pub fn what_a_refused_era_leaves_is_served_as_ever<D: Driver>(driver: impl FnOnc
         assert!(got.pod.is_some(), "it opens nothing");
     }
     serves(&mut driver);
-    assert_eq!(driver.counter("era_refused"), 0);
+    assert_eq!(driver.counter("era_refused"), sent);
+}
+
+/// A server whose answers tell for which request they are.
+fn echo(seen: &Seen) -> Response<String> {
+    let message: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": {}});
+    let response = Response::builder().header("content-type", "application/json");
+    response.body(answer.to_string()).unwrap()
+}
+
+fn keyed<D: Driver>(driver: impl FnOnce(Scene) -> D, configure: fn(&mut Value)) -> D {
+    driver(Scene { pods: App::Script(echo), configure, ..Scene::default() })
+}
+
+/// Who a request is from.
+const USER: &str = "x-user";
+
+/// The pod that answers a call, as is right for its request.
+fn pod_of(driver: &mut impl Driver, ask: Ask) -> usize {
+    let sent: Value = serde_json::from_slice(&ask.body).unwrap();
+    let got = driver.send(ask);
+    assert_eq!((got.status.as_u16(), &got.message()["id"]), (200, &sent["id"]));
+    got.ordinal()
+}
+
+/// The pods of some users, each of whom has called a few times.
+fn pods_of(driver: &mut impl Driver, users: usize) -> Vec<usize> {
+    let each = (0..users).map(|user| {
+        let pod = pod_of(driver, call("a").header(USER, user.to_string()));
+        for _ in 0..3 {
+            assert_eq!(pod_of(driver, call("a").header(USER, user.to_string())), pod);
+            assert_eq!(driver.noted(), ("keyed".to_owned(), driver.place(pod)));
+        }
+        pod
+    });
+    each.collect()
+}
+
+pub fn a_key_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = keyed(driver, |plugin| {
+        plugin["modern"]["affinity"] = json!([{"key": {"header": USER}}]);
+    });
+    let pods = pods_of(&mut driver, 12);
+    assert_eq!(BTreeSet::from_iter(pods.clone()), [0, 1, 2].into());
+    let sent = call("a").header(USER, "=?base64?Nw==?=").session("stray");
+    let got = driver.send(sent.clone());
+    assert_eq!(got.ordinal(), pods[7], "it is written in another way");
+    let (_, seen) = got.pod.unwrap();
+    for (name, value) in sent.headers.iter().filter(|(name, _)| *name != "host") {
+        assert_eq!(seen.headers.get(name), Some(value), "{name}");
+    }
+    assert_eq!(seen.body, sent.body);
+    assert_eq!(driver.counter("keyed"), 12 * 4 + 1);
+    for (about, ask) in [
+        ("no key", call("a")),
+        ("two", call("a").header(USER, "1").header(USER, "1")),
+        ("an empty one", call("a").header(USER, "")),
+        ("one that is too long", call("a").header(USER, "x".repeat(513))),
+        ("not the method", Ask::get().header("mcp-protocol-version", VERSION).header(USER, "1")),
+    ] {
+        assert!(driver.send(ask).pod.is_some(), "{about}");
+        assert_eq!(driver.noted(), ("sessionless".to_owned(), "-".to_owned()), "{about}");
+    }
+    driver.send(Ask::initialize().header(USER, "1"));
+    assert_eq!(driver.noted().0, "not_bound", "with sessions nothing changes");
+}
+
+pub fn a_remembered_key_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = keyed(driver, |plugin| {
+        plugin["modern"]["affinity"] = json!([{"key": {"header": USER}, "remember": true}]);
+    });
+    let pods = pods_of(&mut driver, 12);
+    assert_eq!(BTreeSet::from_iter(pods.clone()), [0, 1, 2].into());
+    assert_eq!(pods_of(&mut driver, 12), pods);
+    let by_name = driver.place(0).starts_with(STATEFUL_SET);
+    // Where the proxy picks, the first response tells.
+    let learned = if by_name { 0 } else { 12 };
+    assert_eq!((driver.counter("learned"), driver.counter("untracked")), (learned, learned));
+    assert_eq!(driver.counter("keyed"), 12 * 8 - learned);
+}
+
+pub fn a_key_whose_pod_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = keyed(driver, |plugin| {
+        let remembered = json!({"key": {"header": USER}, "remember": true});
+        let by_hash = json!({"key": {"header": "x-talk"}});
+        plugin["modern"]["affinity"] = json!([remembered, by_hash]);
+    });
+    let (users, gone) = (pods_of(&mut driver, 12), 1);
+    let talk = |number: usize| call("a").header("x-talk", number.to_string());
+    let talks: Vec<_> = (0..12).map(|number| pod_of(&mut driver, talk(number))).collect();
+    driver.stop(gone);
+    let first = users.iter().position(|pod| *pod == gone).expect("a user of each pod");
+    let got = driver.send(call("a").header(USER, first.to_string()));
+    assert_eq!((got.status.as_u16(), got.pod.is_none()), (503, true), "nobody knew: Envoy's own");
+    for (before, after) in [
+        (users, pods_of(&mut driver, 12)),
+        (talks, (0..12).map(|number| pod_of(&mut driver, talk(number))).collect()),
+    ] {
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(after != gone && (before == gone || before == after), "{before} to {after}");
+        }
+    }
+    assert_eq!((driver.counter("ejected"), driver.counter("unreachable")), (1, 0));
+}
+
+pub fn a_pod_that_a_value_names_is_reached<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = keyed(driver, |plugin| {
+        let named = json!({"pod_in": {"header": "mcp-param-cart"}});
+        plugin["modern"]["affinity"] = json!([named, {"key": {"header": USER}}]);
+    });
+    let of = |cart: String| call("a").header("mcp-param-cart", cart);
+    for pod in [0, 1, 2, 1, 0] {
+        assert_eq!(pod_of(&mut driver, of(format!("{STATEFUL_SET}-{pod}.5f0c"))), pod);
+        assert_eq!(pod_of(&mut driver, of(format!("5f0c.{STATEFUL_SET}-{pod}"))), pod);
+        assert_eq!(driver.noted(), ("keyed".to_owned(), driver.place(pod)));
+    }
+    for cart in [format!("{STATEFUL_SET}-3.5f0c"), format!("{STATEFUL_SET}-1a"), "5f0c".to_owned()]
+    {
+        pod_of(&mut driver, of(cart));
+        assert_eq!(driver.noted().0, "sessionless");
+    }
+    driver.stop(1);
+    let lost = || of(format!("{STATEFUL_SET}-1.5f0c"));
+    assert_eq!(driver.send(lost()).status, 503);
+    assert_ne!(pod_of(&mut driver, lost().header(USER, "a")), 1);
+    assert_eq!(driver.noted().0, "keyed", "the next rule has a key");
+    let got = driver.send(lost());
+    assert_eq!(driver.noted().0, "untracked");
+    // Envoy's own balancing may not know yet.
+    assert!(got.status == 503 || got.ordinal() != 1);
 }

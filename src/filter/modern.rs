@@ -1,0 +1,113 @@
+//! Requests without a session that a rule concerns, by the calls of a host.
+
+use super::Filter;
+use super::response::upstream_address;
+use crate::exchange::{Choice, Event, Exchange, Intent, ResponseHead, Ruled};
+use crate::host::{Host, Source};
+use crate::http::{Head, HeaderMap};
+use crate::modern::{Ruling, weight};
+use crate::pods::{Ordinal, Place};
+use crate::session::{Pin, SessionKey, Timestamp, User};
+use crate::store::{Binding, Lookup, Wake};
+
+impl Filter {
+    /// What the rules say of a request. None concerns a GET or a DELETE, which the era does not have.
+    pub(super) fn by_rule(
+        &mut self,
+        host: &impl Host,
+        headers: &impl HeaderMap,
+        head: &Head<'_>,
+    ) -> Intent {
+        let config = &self.worker.config;
+        if head.method != b"POST" {
+            return Intent::Sessionless;
+        }
+        let set = config.steering.pods().map(|pods| &pods.set);
+        let (rules, scope) = (&config.affinity.rules, &config.served.scope);
+        let ruling = Ruling::by(rules, scope, set, headers, |path| host.property(path));
+        let Some(ruling) = ruling else { return Intent::Sessionless };
+        self.asked = config.steering.asked(head);
+        Intent::Ruled(ruling)
+    }
+
+    /// The pod that a request names, if it can be reached.
+    pub(super) fn reach(&self, host: &impl Host, pod: Ordinal) -> Option<Choice> {
+        let place = Place::Pod(pod);
+        let is_there = self.worker.watch.has_stayed(host, place, Timestamp::default());
+        is_there.then_some(Choice { place, is_sure: true })
+    }
+
+    /// A pod for a key; `None` if the proxy picks it.
+    pub(super) fn choose(&self, host: &impl Host, key: SessionKey) -> Option<Choice> {
+        let placement = &self.worker.config.steering.pods()?.placement;
+        let weight = |pod| weight(&key, pod);
+        let (pod, is_sure) = self.worker.watch.choose(host, placement, weight)?;
+        Some(Choice { place: Place::Pod(pod), is_sure })
+    }
+
+    /// What is kept of a key. `None` if that has to be waited for.
+    pub(super) fn recall(&self, host: &mut impl Host, key: SessionKey) -> Option<Lookup> {
+        let Some(kept) = &self.worker.kept else { return Some(Lookup::Unknown) };
+        let now = host.now();
+        let found = kept.look(host, self.id, key, User::Itself, now)?;
+        Some(self.unless_lost(host, key, found))
+    }
+
+    /// Keeps which place a key has. `None` if that has to be waited for.
+    pub(super) fn keep(
+        &mut self,
+        host: &mut impl Host,
+        key: SessionKey,
+        place: Place,
+    ) -> Option<Binding> {
+        if self.sent_to.is_none() && matches!(place, Place::Endpoint(_)) {
+            // The proxy has picked it.
+            self.note_place(host, place);
+        }
+        let Some(kept) = &self.worker.kept else { return Some(Binding::Failed) };
+        let now = host.now();
+        let pin = Pin { place, incarnation: None, subject: None, bound_at: now, used_at: now };
+        kept.bind(host, self.id, key, pin, now)
+    }
+
+    /// Drops what is kept of a key.
+    pub(super) fn forget(&self, host: &mut impl Host, key: &SessionKey) {
+        if let Some(kept) = &self.worker.kept {
+            let now = host.now();
+            kept.unbind(host, key, None, now);
+        }
+    }
+
+    /// What the exchange waited for.
+    pub(super) fn kept(&self, host: &mut impl Host, wake: Wake) -> Event<'static> {
+        match wake {
+            Wake::Looked(found) => Event::Looked(match *self.exchange {
+                Exchange::Ruled(Ruled::Recalling { key }) => self.unless_lost(host, key, found),
+                _ => found,
+            }),
+            Wake::Stored(binding) => Event::Stored(binding),
+        }
+    }
+
+    pub(super) fn response_to_ruled(&self, host: &impl Host) -> ResponseHead {
+        let response = ResponseHead::of(host.response_status());
+        let is_by_address = self.worker.config.steering.is_by_address();
+        let answered_by = is_by_address.then(|| upstream_address(host)).flatten();
+        // The statuses that a proxy can say in a pod's place.
+        let source = match is_by_address || response.status >= 500 {
+            true => host.response_source(),
+            false => Source::Pod,
+        };
+        ResponseHead { source, answered_by, ..response }
+    }
+
+    /// A place that cannot be reached has lost what it had, so the key is free for another.
+    fn unless_lost(&self, host: &mut impl Host, key: SessionKey, found: Lookup) -> Lookup {
+        let Lookup::Live(pin) = found else { return found };
+        if self.worker.watch.has_stayed(host, pin.place, pin.bound_at) {
+            return found;
+        }
+        self.forget(host, &key);
+        Lookup::Unknown
+    }
+}
