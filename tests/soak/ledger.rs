@@ -185,3 +185,6 @@ impl Entry {
         self.until.is_none_or(|until| until + settles >= then)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,9 @@ async fn run() -> Result<()> {
         }
     }
     let mut field = Field::new(setup, bootstrap, envoys, soak.clone(), seed);
-    field.trouble(time).await?;
+    if let Err(error) = field.trouble(time).await {
+        soak.tally.wrong(format!("{error:#}"));
+    }
     state.send(State::Calm)?;
     while let Some(client) = clients.join_next().await {
         if let Err(error) = client? {

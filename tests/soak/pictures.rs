@@ -8,7 +8,7 @@ use kit::svg::{Colour, LINE, MARGIN, Picture, WIDTH, marks};
 use crate::ledger::{Cause, Pod, What};
 use crate::memory::Line;
 
-const LEFT: f64 = 90.0;
+const LEFT: f64 = 116.0;
 const RIGHT: f64 = WIDTH - 24.0;
 const PLOT: f64 = 220.0;
 

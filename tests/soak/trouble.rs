@@ -148,7 +148,14 @@ impl Field {
             let is_home = self.ips[ordinal] == pod_ip(ordinal);
             self.ips[ordinal] = pod_ip(if is_home { ordinal + PODS } else { ordinal });
         }
-        self.setup.pods.start_again_at(ordinal, self.ips[ordinal])?;
+        let back = Instant::now();
+        // Somebody else may have the port there for a while.
+        while let Err(error) = self.setup.pods.start_again_at(ordinal, self.ips[ordinal]) {
+            if back.elapsed() > Duration::from_secs(60) {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.name_pods().await?;
         Ok(if moves { "was killed and came back elsewhere" } else { "was killed and came back" })
     }

@@ -2,24 +2,24 @@
 
 mod dialect;
 mod sdk;
+mod session;
 mod sse;
 mod stream;
 mod untouched;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use http::HeaderMap;
 use kit::client::Ask;
 use tokio::sync::watch;
 
 use crate::dice::Dice;
 use crate::fleet::{Fleet, Running};
 use crate::ledger::{Cause, Ledger, Loss, Place};
-use crate::server::MARK;
 use crate::tally::{Kind, Lost, Tally};
+
+use self::session::{Got, Session, mark};
 
 /// How long a call may take, on a machine that is busy with other things too.
 const HUNG: Duration = Duration::from_secs(30);
@@ -88,30 +88,11 @@ struct Client {
     well: u32,
 }
 
-/// A session that is open.
-struct Session {
-    id: String,
-    /// The start of the pod that it is of.
-    mark: String,
-    /// A time before it was opened.
-    since: Instant,
-    /// Those that have served it.
-    known: BTreeSet<Running>,
-}
-
 /// How a call ended.
 enum Answer {
     Got(Got),
     /// Without an answer; it is accounted for.
     None,
-}
-
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
-    envoy: Running,
-    began: Instant,
 }
 
 /// How sending came out.
@@ -257,42 +238,6 @@ impl Client {
         self.well = 0;
         self.soak.tally.wrong(format!("{}: {what}", self.name));
     }
-}
-
-impl Session {
-    /// The ordinal of its pod.
-    fn pod(&self) -> Option<usize> {
-        ordinal(&self.mark)
-    }
-
-    fn place(&self, envoy: Running) -> Place {
-        let knows = self.known.contains(&envoy);
-        Place { pod: self.pod(), envoy: Some(envoy.number), knows }
-    }
-}
-
-impl Got {
-    /// The start of the pod that answered; empty if none did.
-    fn mark(&self) -> String {
-        mark(&self.headers)
-    }
-
-    fn pod(&self) -> Option<usize> {
-        ordinal(&self.mark())
-    }
-
-    fn told(&self) -> String {
-        format!("{} by {:?} and {}: {:?}", self.status, self.envoy, self.mark(), self.text)
-    }
-}
-
-fn mark(headers: &HeaderMap) -> String {
-    let mark = headers.get(MARK).and_then(|mark| mark.to_str().ok());
-    mark.unwrap_or_default().to_owned()
-}
-
-fn ordinal(mark: &str) -> Option<usize> {
-    mark.split_once('/')?.0.parse().ok()
 }
 
 /// Whether no connection came about.
