@@ -15,7 +15,7 @@ use crate::lock::Lock;
 use crate::pods::{Ordinal, Place};
 use crate::session::{SessionKey, Timestamp};
 use crate::sorted::Sorted;
-use crate::steer::Sightings;
+use crate::steer::{Missed, Sightings};
 use crate::store::{self, Store};
 use crate::telemetry::{self, Decision, Gauge, Metric, Throttle};
 use crate::watch::{Answer, Scouted, Watch};
@@ -39,6 +39,7 @@ pub struct Worker {
     pub(crate) watch: Watch,
     in_use: Lock<InUse>,
     seen: Lock<Sightings>,
+    missed: Lock<Missed>,
     warned: Lock<Warned>,
     census: Lock<Census>,
     /// The numbers of sessions that were last told, if this thread tells them.
@@ -60,6 +61,7 @@ pub enum Wake {
 #[derive(Debug, Default)]
 struct Warned {
     strayed: Throttle,
+    unsteered: Throttle,
     outside: Throttle,
     stranger: Throttle,
     steering_refused: Throttle,
@@ -90,9 +92,9 @@ impl Worker {
             Store::open(&config.store, &served.scope, lifetime, places, served.is_bound, host);
         let watch = Watch::new(&config.served.scope, config.watch.clone());
         let in_use = Lock::new(InUse::new(host.now()));
-        let (seen, warned) = (Lock::default(), Lock::default());
+        let (seen, missed, warned) = (Lock::default(), Lock::default(), Lock::default());
         let (census, told) = (Lock::default(), Lock::default());
-        Arc::new(Self { config, store, kept, watch, in_use, seen, warned, census, told })
+        Arc::new(Self { config, store, kept, watch, in_use, seen, missed, warned, census, told })
     }
 
     /// A response to a callout came. Says which exchanges are to be told what by
@@ -212,6 +214,29 @@ impl Worker {
             let steering = &self.config.steering;
             let (pod, advice) = (steering.name(place), steering.advice());
             warn!("requests stray: {contradiction}, {pod} and {address} among them; {advice}");
+        }
+    }
+
+    /// Notes that the endpoint `by` has answered a request that was steered to `wanted`, or to nowhere. By
+    /// address, that tells where steering has no effect.
+    pub(crate) fn saw_endpoint(
+        &self,
+        host: &mut impl Host,
+        wanted: Option<SocketAddr>,
+        by: SocketAddr,
+        now: Timestamp,
+    ) {
+        if !self.missed.lock().saw(wanted, by, now) {
+            return;
+        }
+        host.count(Metric::Unsteered);
+        if self.warned.lock().unsteered.admits(now, WARN_EVERY) {
+            let wanted = wanted.map(|wanted| wanted.to_string()).unwrap_or_default();
+            let advice = self.config.steering.advice();
+            warn!(
+                "steering has no effect: {wanted} answers, but not the requests of its sessions; \
+                 {advice}"
+            );
         }
     }
 

@@ -43,6 +43,9 @@ impl Filter {
     ) -> Option<Binding> {
         let now = host.now();
         self.worker.saw(host, place, incarnation, now);
+        if let Place::Endpoint(by) = place {
+            self.worker.saw_endpoint(host, None, by, now);
+        }
         self.worker.watch.answered(host, place, now);
         if self.sent_to.is_none() {
             // The proxy has picked it.

@@ -86,6 +86,9 @@ impl Filter {
         head: &mut ResponseHead,
     ) {
         let Worker { watch, config, .. } = &*self.worker;
+        if let (Place::Endpoint(wanted), Some(by)) = (pin.place, head.answered_by) {
+            self.worker.saw_endpoint(host, Some(wanted), by, self.asked_at);
+        }
         head.is_heeded = watch.heard(pin.place, self.asked_at);
         if head.is_heeded {
             watch.answered(host, pin.place, self.asked_at);

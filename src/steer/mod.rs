@@ -8,6 +8,7 @@
 //! | [`Steering::OriginalDst`] | an endpoint's address | a header for the cluster | Envoy |
 
 mod header;
+mod missed;
 mod sightings;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::http::{Edit, Head};
 use crate::pods::{Addresses, Place, Placement, Places, StatefulSet};
 
 pub use header::{Encoding, EndpointHeader};
+pub use missed::Missed;
 pub use sightings::{Contradiction, Sightings};
 
 /// The header that carries the pod's authority in [`Steering::DynamicHost`].
@@ -217,7 +219,7 @@ impl Steering {
                 header: EndpointHeader { encoding: Encoding::Base64, .. }, ..
             } => {
                 "stateful_session must stand after podpin, for the same header and with strict, and \
-                 the route must not retry"
+                 the route must not retry; in Envoy Gateway filterOrder of the EnvoyProxy says so"
             }
             Self::Endpoint { .. } => {
                 "the endpoint is gone and the fallback policy took over, the cluster's policy is not \

@@ -34,11 +34,13 @@ pub enum Metric {
     Ejected,
     /// Of these, those that get new sessions again.
     Readmitted,
+    /// Requests that missed their endpoint, although it answers others: steering has no effect.
+    Unsteered,
 }
 
 impl Metric {
     /// Those that count no decision.
-    const OTHERS: [Self; 12] = [
+    const OTHERS: [Self; 13] = [
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
@@ -51,6 +53,7 @@ impl Metric {
         Self::Pinged,
         Self::Ejected,
         Self::Readmitted,
+        Self::Unsteered,
     ];
 
     /// All of them.
@@ -85,6 +88,7 @@ impl Metric {
             Self::Pinged => "pinged",
             Self::Ejected => "ejected",
             Self::Readmitted => "readmitted",
+            Self::Unsteered => "unsteered",
         };
         format!("podpin_{word}_total")
     }

@@ -37,13 +37,28 @@ async fn strays(setup: &Discovered, advice: &str) {
     assert_eq!(setup.envoy.counter("lost").await, 0, "no session is dropped for that");
 }
 
+/// Goes on until it shows that endpoints are there and missed all the same.
+async fn has_no_effect(setup: &Discovered) {
+    let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+    until("a request that shows it", || async {
+        let opened = got(Ask::initialize(), &http, &origin).await.unwrap();
+        let id = opened.header("mcp-session-id")?.to_owned();
+        got(Ask::tool("count").session(&id), &http, &origin).await.unwrap();
+        (setup.envoy.counter("unsteered").await > 0).then_some(())
+    })
+    .await;
+    assert!(setup.envoy.log().contains("steering has no effect: 127.0.1."));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stateful_session_before_podpin_lets_requests_stray() {
     let setup = Discovered::start(Mode::Endpoint, App::Stateful, 3, &[0, 1, 2], |mut example| {
         example.filters().swap(0, 1);
         example
     });
-    strays(&setup.await.unwrap(), "stateful_session must stand after podpin").await;
+    let setup = setup.await.unwrap();
+    strays(&setup, "stateful_session must stand after podpin").await;
+    has_no_effect(&setup).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +112,11 @@ async fn a_fallback_to_another_endpoint_is_noticed() {
     .await;
     is_session_not_found(&session.count(&http, &origin).await.unwrap());
     assert!(setup.envoy.counter("strayed").await >= 2);
+    assert_eq!(
+        setup.envoy.counter("unsteered").await,
+        0,
+        "it is gone, so steering does all it can"
+    );
     // The session is not moved: when its endpoint is back, so is the session.
     setup.publish(&[(0, Health::Healthy)]).await;
     until("the endpoint to be back", || async {
@@ -184,6 +204,7 @@ async fn a_rolling_restart_is_none_where_endpoints_are_discovered() {
             Mode::OverrideHost => {}
             _ => assert_eq!(setup.envoy.counter("strayed").await, 0, "{mode:?}"),
         }
+        assert_eq!(setup.envoy.counter("unsteered").await, 0, "{mode:?}");
     }
 }
 
