@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::contender::Contender;
 use crate::kind::{Kind, PACE, Regime};
@@ -24,6 +25,9 @@ pub(crate) const SESSIONS: usize = 1000;
 
 /// What does not count, before: V8 compiles again what turns out to be called often.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
+
+/// Proxies that start at a time: each takes a second of one processor.
+const AT_ONCE: usize = 2;
 
 /// Rounds in which there is one of what is measured rarely.
 const RARE: usize = 3;
@@ -55,13 +59,14 @@ async fn start(
     processors: &Processors,
     shuffle: &mut Shuffle,
 ) -> Result<Vec<Running>> {
-    let mut running = Vec::new();
     processors.share()?;
-    for number in shuffle.of(0..contenders.len()) {
+    let start = |number: usize| async move {
         let contender = &contenders[number];
         let proxy = Proxy::start(&contender.start).await.context(contender.name)?;
-        running.push(Running { number, proxy, sessions: Vec::new() });
-    }
+        anyhow::Ok(Running { number, proxy, sessions: Vec::new() })
+    };
+    let order = stream::iter(shuffle.of(0..contenders.len()));
+    let mut running: Vec<_> = order.map(start).buffered(AT_ONCE).try_collect().await?;
     processors.split(running.iter().map(|it| it.proxy.pid()))?;
     for Running { number, proxy, sessions } in &mut running {
         let contender = &contenders[*number];
