@@ -12,10 +12,13 @@ export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # has a package with V8. That of 1.38.3 was built without it.
 ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
+# Of the minor that Envoy Gateway runs by itself.
+GATEWAYS_ENVOY := 1.39.3
+
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-interop image release manifests bench instructions soak fuzz lint envoy
-.PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-interop prerequisites-build
+.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-gateway test-golden test-interop image release manifests bench instructions soak fuzz lint envoy
+.PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-gateway prerequisites-interop prerequisites-build
 .PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-bench prerequisites-lint
 
 help: ## Shows this list
@@ -52,6 +55,18 @@ test-oldest: prerequisites-test build ## Runs them on the oldest only
 test-istio: release envoy ## Runs the chart's output through istiod's own code on a real Envoy
 	cd tests/istio && go test -count=1 -timeout 30m -v .
 
+test-gateway: prerequisites-gateway image check envoy ## Runs Envoy Gateway itself on gateway/example; UPDATE=yes writes its golden file
+	@tests/install-envoy $(GATEWAYS_ENVOY)
+	@tests/gateway/install-tools
+	cd tests/gateway && go test -count=1 -timeout 20m -v . $(if $(UPDATE),-update)
+	cd tests/gateway && ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
+	  go test -count=1 -timeout 20m -v -run 'TestTheExample|TestAModule' .
+
+test-golden: prerequisites build ## Runs that file on the Envoy that Envoy Gateway has by itself
+	@tests/install-envoy $(GATEWAYS_ENVOY)
+	ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
+	  $(CARGO) test --locked --workspace --test envoy gateway:: -- --skip scenarios::
+
 test-interop: prerequisites-interop build envoy ## Runs the servers and clients of MCP's other SDKs
 	$(CARGO) test --locked --package podpin-tests --test interop
 
@@ -81,7 +96,7 @@ fuzz: prerequisites-fuzz ## Feeds anything at all to the filter, for a minute; o
 	@fuzz/run $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
-	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio); \
+	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio tests/gateway); \
 	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
@@ -114,6 +129,9 @@ prerequisites-test:
 
 prerequisites-istio:
 	@tests/prerequisites rust wasm envoy redis istio
+
+prerequisites-gateway:
+	@tests/prerequisites rust wasm envoy gateway
 
 prerequisites-interop:
 	@tests/prerequisites rust wasm envoy interop

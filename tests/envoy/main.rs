@@ -8,6 +8,7 @@ mod demo;
 mod dns;
 mod endpoints;
 mod examples;
+mod gateway;
 mod identity;
 mod ipv6;
 mod load;
@@ -42,6 +43,15 @@ mod scenarios {
         kit::each_modern_scenario!(kit::setup::RealEnvoy::start;
             authority: Authority, dynamic_host: DynamicHost;
             endpoint: Endpoint, override_host: OverrideHost, original_dst: OriginalDst);
+    }
+
+    /// Through what Envoy Gateway makes of `gateway/example`.
+    mod envoy_gateway {
+        fn driver(scene: kit::driver::Scene) -> kit::setup::RealEnvoy {
+            kit::setup::RealEnvoy::in_gateway(scene)
+        }
+        kit::common_scenarios!(driver, Endpoint);
+        kit::scenario_tests! { driver, Endpoint; the_authority_is_left_alone, }
     }
 
     mod sealed {

@@ -12,6 +12,7 @@ use crate::bootstrap::{Bootstrap, publish};
 use crate::client::{Ask, Got};
 use crate::dns::{Dns, any_port, pod_ip};
 use crate::envoy::Envoy;
+use crate::gateway::golden_for;
 use crate::mode::Mode;
 use crate::pods::{App, Pods};
 use crate::setup::{on_free_ports, tls_of};
@@ -48,11 +49,34 @@ impl Discovered {
     ) -> Result<Self> {
         let pods = Pods::start_with(pods, None, app, tls_of(mode.example())?)?;
         let dns = Dns::start(any_port(), &[]).await?;
+        let example = on_free_ports(mode.example(), &pods, &dns)?;
+        Self::with(example, pods, dns, published, change).await
+    }
+
+    /// The same with what Envoy Gateway makes of its manifests.
+    pub async fn in_gateway(
+        app: App,
+        pods: usize,
+        published: &[usize],
+        change: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Result<Self> {
+        let pods = Pods::start(pods, None, app)?;
+        let dns = Dns::start(any_port(), &[]).await?;
+        let example = golden_for(&pods)?;
+        Self::with(example, pods, dns, published, change).await
+    }
+
+    async fn with(
+        mut bootstrap: Bootstrap,
+        pods: Pods,
+        dns: Dns,
+        published: &[usize],
+        change: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("endpoints.json");
         let published = published.iter().map(|ordinal| (*ordinal, Health::Healthy));
         publish(&[assignment(pods.port, published)], &file);
-        let mut bootstrap = on_free_ports(mode.example(), &pods, &dns)?;
         bootstrap.0["node"] = json!({"id": "test", "cluster": "test"});
         let mut cluster = bootstrap.take_cluster(CLUSTER);
         let fields = cluster.as_object_mut().expect("a cluster");

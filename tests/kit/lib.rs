@@ -10,6 +10,7 @@ pub mod discovered;
 pub mod dns;
 pub mod driver;
 pub mod envoy;
+pub mod gateway;
 pub mod interop;
 pub mod jwt;
 pub mod link;

@@ -13,6 +13,7 @@ use crate::client::{Ask, Got};
 use crate::dns::{Dns, any_port, pod_ip};
 use crate::driver::{Driver, Scene};
 use crate::envoy::Envoy;
+use crate::gateway::{golden_for, in_turn};
 use crate::link::Link;
 use crate::mini_redis::Front;
 use crate::mode::Mode;
@@ -198,6 +199,16 @@ impl RealEnvoy {
     /// The same with pins that are sealed into ids.
     pub fn sealed(scene: Scene) -> Self {
         Self::start_with(scene, sealed)
+    }
+
+    /// The same with what Envoy Gateway makes of its manifests, in the place of the example.
+    pub fn in_gateway(scene: Scene) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let pods = Pods::start(3, None, scene.pods).expect("pods");
+        let golden = golden_for(&pods).expect("a golden file");
+        let golden = in_turn(golden).plugin(patient).plugin(scene.configure);
+        let envoy = runtime.block_on(Envoy::start(&golden)).expect("the set-up starts");
+        Self::with(scene.mode, envoy, pods, runtime, ())
     }
 
     fn start_with(scene: Scene, store: fn(&mut Value)) -> Self {
