@@ -4,7 +4,11 @@ refuse. A filter that refuses its configuration can take a listener down with it
 */}}
 {{- define "podpin.check" -}}
 {{- include "podpin.check.workload" . -}}
+{{- if eq .Values.platform "envoy-gateway" -}}
+{{- include "podpin.check.envoy_gateway" . -}}
+{{- else -}}
 {{- include "podpin.check.where" . -}}
+{{- end -}}
 {{- include "podpin.check.module" . -}}
 {{- include "podpin.check.filter" . -}}
 {{- include "podpin.check.cluster" . -}}
@@ -161,6 +165,38 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- end -}}
 {{- if and (ne .Values.kind "EnvoyFilter") (ne .Values.mode "authority") -}}
 {{- fail (printf "kind: a %s cannot put stateful_session into the chain, which mode endpoint needs; take kind EnvoyFilter or mode authority" .Values.kind) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "podpin.check.envoy_gateway" -}}
+{{- $values := .Values -}}
+{{- if ne $values.mode "endpoint" -}}
+{{- fail "mode: Envoy Gateway cannot have mode authority; take endpoint" -}}
+{{- end -}}
+{{- if ne $values.kind "EnvoyFilter" -}}
+{{- fail "kind: is for platform istio" -}}
+{{- end -}}
+{{- if or $values.where.sidecars $values.where.gateway.labels $values.where.gateway.hosts -}}
+{{- fail "where: is for platform istio; envoy_gateway says where" -}}
+{{- end -}}
+{{- with $values.envoy_gateway -}}
+{{- range $key := list "namespace" "gateway" "hosts" -}}
+{{- if not (get $values.envoy_gateway $key) -}}
+{{- fail (printf "envoy_gateway.%s: missing; %s" $key (get (dict "namespace" "where the Gateway is" "gateway" "its name" "hosts" "the public hosts of the workload") $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (len .hosts) (len (uniq .hosts)) -}}
+{{- fail "envoy_gateway.hosts: names a host twice" -}}
+{{- end -}}
+{{- end -}}
+{{- if hasPrefix "file:" $values.module.url -}}
+{{- fail "module.url: Envoy Gateway fetches modules by oci:// or https://" -}}
+{{- end -}}
+{{- if and (hasPrefix "oci:" $values.module.url) (contains "@" $values.module.url) -}}
+{{- fail "module.url: has a digest; module.sha256 has it" -}}
+{{- end -}}
+{{- if $values.store.front.service -}}
+{{- fail "store.front.service: Envoy Gateway's proxies have no cluster of it; take store.kind sealed, or store.cluster with a cluster of the EnvoyProxy's bootstrap" -}}
 {{- end -}}
 {{- end }}
 
@@ -389,7 +425,9 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- if eq (toString $service.spec.clusterIP) "None" -}}
 {{- fail (printf "workload.service: Service %s is headless; requests without a session need one with an address of its own" $workload.service) -}}
 {{- end -}}
+{{- if eq .Values.platform "istio" -}}
 {{- include "podpin.check.port" (list "workload.service" $service $workload.port) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq .Values.mode "authority" -}}
 {{- $set := lookup "apps/v1" "StatefulSet" $namespace $workload.stateful_set -}}
