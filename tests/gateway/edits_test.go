@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +25,18 @@ func (g *gateway) drained(t *testing.T) {
 		return strings.Contains(g.get("/stats?filter=total_listeners_draining"), "draining: 0") &&
 			strings.Contains(g.get("/stats?filter=total_filter_chains_draining"), "draining: 0")
 	})
+}
+
+// settled waits until the only listener there is names this digest.
+func (g *gateway) settled(t *testing.T, digest string) {
+	t.Helper()
+	until(t, "the listener of "+digest, func() bool {
+		listeners := g.get("/config_dump?resource=dynamic_listeners")
+		return strings.Contains(listeners, digest) && !strings.Contains(listeners, `"warming_state"`) && !strings.Contains(listeners, `"draining_state"`)
+	})
+	g.drained(t)
+	// A connection that is left would be one to the listener before.
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
 // updates is how often the listeners have changed.
@@ -107,10 +120,10 @@ func TestAModuleThatIsUpdatedRunsAfterOneMoreEditAndLosesNoSession(t *testing.T)
 	if said := c.unknown(t); !strings.Contains(said, "Session not found") {
 		t.Fatal(said)
 	}
-	before := g.updates()
-	g.image = publish(t, another(t, module(t)))
+	updated := another(t, module(t))
+	g.image = publish(t, updated)
 	g.apply(t, g.edited(t, "on_unreachable", "not_found"))
-	until(t, "the new module", func() bool { return g.updates() != before })
+	g.settled(t, fmt.Sprintf("%x", sha256.Sum256(updated)))
 	areServed(t, "after the update", sessions)
 	if said := c.unknown(t); !strings.Contains(said, "Session not found") {
 		t.Errorf("the page says that the old module runs on, but the new one says %s", said)
