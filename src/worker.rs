@@ -67,6 +67,7 @@ struct Warned {
     steering_refused: Throttle,
     id_taken: Throttle,
     bad_id_of_pod: Throttle,
+    unnamed: Throttle,
 }
 
 // === impl Worker ===
@@ -273,6 +274,17 @@ impl Worker {
     /// Whether the log may be warned of a decision, which it is not told of otherwise.
     pub(crate) fn may_warn_of(&self, decision: Decision, now: Timestamp) -> bool {
         self.warned.lock().may(decision, now)
+    }
+
+    /// Warns, now and then, of requests about tasks that do not name them.
+    pub(crate) fn warn_of_unnamed(&self, now: Timestamp) {
+        if self.warned.lock().unnamed.admits(now, WARN_EVERY) {
+            warn!(
+                "a request about a task does not name it and goes to any pod: some clients leave Mcp-Name out; \
+                 Envoy's filters mcp and header_mutation before this one can make the header that \
+                 id_header of modern.affinity names"
+            );
+        }
     }
 
     /// Keeps a session from idling out until the exchange `id` is over.

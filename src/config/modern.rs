@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::section::Section;
 use super::session::{is_header, read_entry, read_lifetime};
 use super::steer::Mode;
-use crate::modern::{Affinity, Rule};
+use crate::modern::{Affinity, NAME, Rule};
 use crate::store::{MAX_CAPACITY, MIN_CAPACITY, StoreConfig};
 
 /// What a rule can be.
-const KINDS: [&str; 2] = ["key", "pod_in"];
+const KINDS: [&str; 3] = ["key", "pod_in", "task"];
 
 /// What is said of them.
 pub(super) struct Read {
@@ -56,12 +56,14 @@ fn read_rule(mut rule: Section<'_>, mode: Option<&Mode>, store: &StoreConfig) ->
     let kinds = KINDS.iter().filter(|kind| rule.has(kind)).count();
     if kinds != 1 {
         let path = rule.path_of("key");
-        rule.mistakes.add(path.trim_end_matches(".key"), "is not one of key, pod_in");
+        rule.mistakes.add(path.trim_end_matches(".key"), "is not one of key, pod_in, task");
     }
     let by_address = mode.filter(|mode| !mode.is_by_name()).map(Mode::name);
-    let read = match rule.has("pod_in") {
-        true => read_pod_in(&mut rule, by_address),
-        false => read_key(&mut rule, by_address, store.sealed.is_some()),
+    let is_sealed = store.sealed.is_some();
+    let read = match (rule.has("pod_in"), rule.has("task")) {
+        (true, _) => read_pod_in(&mut rule, by_address),
+        (false, true) => read_task(&mut rule, is_sealed),
+        (false, false) => read_key(&mut rule, by_address, is_sealed),
     };
     rule.knows(&KINDS);
     rule.finish();
@@ -95,6 +97,18 @@ fn read_key(rule: &mut Section<'_>, by_address: Option<&str>, is_sealed: bool) -
         }
     };
     Some(Rule::Key { claims, is_remembered })
+}
+
+fn read_task(rule: &mut Section<'_>, is_sealed: bool) -> Option<Rule> {
+    if is_sealed {
+        let wrong =
+            "does not go with store.kind sealed, which keeps nothing; take shared_data or redis";
+        rule.wrong("task", wrong);
+    }
+    let mut section = rule.section("task");
+    let id_header = section.text("id_header", is_header);
+    section.finish();
+    Some(Rule::Task { id_header: id_header.unwrap_or_else(|| NAME.to_owned()) })
 }
 
 fn read_pod_in(rule: &mut Section<'_>, by_address: Option<&str>) -> Option<Rule> {

@@ -32,6 +32,7 @@ use crate::telemetry::Decision;
 use crate::watch::{self, Answer};
 
 pub use intent::{Intent, Method, Served};
+pub(crate) use modern::Step;
 pub use modern::{Choice, Ruled};
 pub use policy::{OnUnreachable, Policy};
 pub use response::ResponseHead;
@@ -292,6 +293,7 @@ impl Exchange {
         match self {
             Self::Bound { response, .. } => response.wants(),
             Self::Announcing { stream, .. } => stream.wants(),
+            Self::Ruled(ruled) => ruled.wants_of_response_body(),
             Self::Heeding { seen, .. } => HEEDED.saturating_sub(seen.len()),
             _ => 0,
         }
@@ -300,7 +302,11 @@ impl Exchange {
     /// Whether a piece of the response's body waits. A proxy lets that go on as soon as a later piece
     /// does.
     pub fn holds_response_body(&self) -> bool {
-        matches!(self, Self::BindingStream { .. })
+        match self {
+            Self::BindingStream { .. } => true,
+            Self::Ruled(ruled) => ruled.holds_response_body(),
+            _ => false,
+        }
     }
 
     /// Whether the pieces of the response's body are to be replaced, the last of them above all.

@@ -15,6 +15,7 @@ use crate::exchange::{Act, Effect, Event, Exchange, ResponseHead, Verdict};
 use crate::host::{Direction, ExchangeId, Flow, Host, Refused};
 use crate::http::{Packed, Reply};
 use crate::keyring::Nonce;
+use crate::modern::task_key;
 use crate::pods::{Ordinal, Place};
 use crate::session::{SessionId, Subject, Timestamp, User};
 use crate::steer::Asked;
@@ -232,8 +233,11 @@ impl Filter {
                     }
                 }
                 Act::Name(ref id) => {
-                    let scope = &self.worker.config.served.sse_scope;
-                    Event::Named(SessionId::parse(id).map(|id| scope.key(id)))
+                    let served = &self.worker.config.served;
+                    Event::Named(SessionId::parse(id).map(|id| match *self.exchange {
+                        Exchange::Ruled(_) => task_key(&served.scope, id),
+                        _ => served.sse_scope.key(id),
+                    }))
                 }
                 Act::Break => {
                     self.conclude(host, &verdict);
@@ -313,6 +317,7 @@ impl Filter {
         host.count(Metric::Decided(decision));
         match decision {
             Decision::Strayed => self.worker.warn_of_strayed(self.sent_to, host.now()),
+            Decision::TaskUnnamed => self.worker.warn_of_unnamed(host.now()),
             Decision::Outside => self.worker.warn_of_outside(self.sent_to, host.now()),
             Decision::Stranger => {
                 let now = host.now();

@@ -2,9 +2,10 @@
 
 use super::Filter;
 use super::response::upstream_address;
-use crate::exchange::{Choice, Event, Exchange, Intent, ResponseHead, Ruled};
+use crate::exchange::{Choice, Event, Exchange, Intent, ResponseHead, Ruled, Step};
 use crate::host::{Host, Source};
-use crate::http::{Head, HeaderMap};
+use crate::http::{Head, HeaderMap, status};
+use crate::message::Media;
 use crate::modern::{Ruling, weight};
 use crate::pods::{Ordinal, Place};
 use crate::session::{Pin, SessionKey, Timestamp, User};
@@ -50,7 +51,7 @@ impl Filter {
         let Some(kept) = &self.worker.kept else { return Some(Lookup::Unknown) };
         let now = host.now();
         let found = kept.look(host, self.id, key, User::Itself, now)?;
-        Some(self.unless_lost(host, key, found))
+        Some(self.unless_lost(host, found))
     }
 
     /// Keeps which place a key has. `None` if that has to be waited for.
@@ -81,16 +82,16 @@ impl Filter {
     /// What the exchange waited for.
     pub(super) fn kept(&self, host: &mut impl Host, wake: Wake) -> Event<'static> {
         match wake {
-            Wake::Looked(found) => Event::Looked(match *self.exchange {
-                Exchange::Ruled(Ruled::Recalling { key }) => self.unless_lost(host, key, found),
-                _ => found,
-            }),
+            Wake::Looked(found) => Event::Looked(self.unless_lost(host, found)),
             Wake::Stored(binding) => Event::Stored(binding),
         }
     }
 
     pub(super) fn response_to_ruled(&self, host: &impl Host) -> ResponseHead {
-        let response = ResponseHead::of(host.response_status());
+        let response = match &*self.exchange {
+            Exchange::Ruled(ruled) if ruled.may_make_task() => head_of(host),
+            _ => ResponseHead::of(host.response_status()),
+        };
         let is_by_address = self.worker.config.steering.is_by_address();
         let answered_by = is_by_address.then(|| upstream_address(host)).flatten();
         // The statuses that a proxy can say in a pod's place.
@@ -101,13 +102,32 @@ impl Filter {
         ResponseHead { source, answered_by, ..response }
     }
 
-    /// A place that cannot be reached has lost what it had, so the key is free for another.
-    fn unless_lost(&self, host: &mut impl Host, key: SessionKey, found: Lookup) -> Lookup {
+    /// A place that cannot be reached is as good as none. A key is free for another then; a task is not, since
+    /// it may be there again.
+    fn unless_lost(&self, host: &mut impl Host, found: Lookup) -> Lookup {
         let Lookup::Live(pin) = found else { return found };
         if self.worker.watch.has_stayed(host, pin.place, pin.bound_at) {
             return found;
         }
-        self.forget(host, &key);
+        if let Exchange::Ruled(Ruled { step: Step::Recalling { key }, .. }) = &*self.exchange {
+            self.forget(host, key);
+        }
         Lookup::Unknown
     }
+}
+
+/// The head of a response of which the body may be worth a look.
+fn head_of(host: &impl Host) -> ResponseHead {
+    let headers = host.response_headers();
+    let (mut code, mut content_type, mut content_encoding) = (0, None, None);
+    for (name, value) in headers.fields() {
+        match name {
+            b":status" => code = status(value),
+            b"content-type" => content_type = Some(value),
+            b"content-encoding" => content_encoding = Some(value),
+            _ => {}
+        }
+    }
+    let media = Media::of(content_type, content_encoding);
+    ResponseHead { media, ..ResponseHead::of(code) }
 }

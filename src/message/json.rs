@@ -3,8 +3,9 @@
 //! Not a validator: the pod judges what is wrong. It yields what a JSON parser would yield of a
 //! valid text (RFC 8259), and anything without a panic of an invalid one.
 
-/// Keys and texts are kept up to this many bytes; a longer one never equals what is looked for.
-const KEPT: usize = 16;
+/// Keys and texts are kept up to this many bytes, where nothing else is said; a longer one never equals what is
+/// looked for.
+const FEW: usize = 16;
 
 /// What a byte completed.
 #[derive(Debug, Eq, PartialEq)]
@@ -23,13 +24,19 @@ pub(super) enum Token<'a> {
     Broken,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Json {
+#[derive(Clone, Debug)]
+pub(super) struct Json<const KEPT: usize = FEW> {
     state: State,
     /// Whether the string at hand is a key.
     key: bool,
     kept: [u8; KEPT],
     length: usize,
+}
+
+impl<const KEPT: usize> Default for Json<KEPT> {
+    fn default() -> Self {
+        Self { state: State::Start, key: false, kept: [0; KEPT], length: 0 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +68,7 @@ enum Escape {
     Unit(u8, u16),
 }
 
-impl Json {
+impl<const KEPT: usize> Json<KEPT> {
     pub(super) fn read(&mut self, byte: u8) -> Option<Token<'_>> {
         use State::*;
         let space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -182,7 +189,7 @@ mod tests {
     type Members = (Vec<(Vec<u8>, Option<Vec<u8>>)>, Option<&'static str>);
 
     fn members(text: &[u8]) -> Members {
-        let (mut json, mut members, mut end) = (Json::default(), Vec::new(), None);
+        let (mut json, mut members, mut end) = (<Json>::default(), Vec::new(), None);
         for byte in text {
             match json.read(*byte) {
                 Some(Token::Key(key)) => members.push((key.to_vec(), None)),
@@ -290,7 +297,7 @@ mod tests {
             // Valid so far, then anything.
             text.truncate(cut.index(text.len()) + 1);
             text.extend_from_slice(long.as_bytes());
-            let (mut all, mut some) = (Json::default(), Json::default());
+            let (mut all, mut some) = (<Json>::default(), <Json>::default());
             let mut skip = 0;
             for (place, byte) in text.iter().enumerate() {
                 let token = format!("{:?}", all.read(*byte));

@@ -12,6 +12,7 @@ mod media;
 mod request;
 mod response;
 mod sse;
+mod task;
 
 pub use answer::RpcAnswer;
 pub use endpoint::{EndpointPeek, session_in};
@@ -20,3 +21,4 @@ pub use escapes::{percent_decoded, read_freely};
 pub use media::Media;
 pub use request::{Opens, RequestPeek};
 pub use response::ResponsePeek;
+pub use task::{Found, TaskPeek};

@@ -12,7 +12,7 @@ use crate::session::Lifetime;
 use crate::store::StoreConfig;
 
 pub use rendezvous::weight;
-pub use rule::{Keyed, Rule, Ruling};
+pub use rule::{Keyed, NAME, Rule, Ruling, Task, task_key};
 
 /// What is done about them.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use super::value::{fits, meant};
 use crate::http::HeaderMap;
 use crate::identity::{Claim, absorb};
 use crate::pods::{Ordinal, StatefulSet};
-use crate::session::{Scope, SessionKey};
+use crate::session::{Scope, SessionId, SessionKey};
 
 /// Where a key comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,15 +22,39 @@ pub enum Rule {
     },
     /// A header whose value begins or ends with the name of the pod.
     PodIn(String),
+    /// Tasks: a request that makes one tells by its response where that lives, and those about it go there.
+    Task {
+        /// The header that names the task where clients leave out [`NAME`].
+        id_header: String,
+    },
 }
+
+/// The header that names what a request is about (MCP 2026-07-28, Transports, Standard Headers).
+pub const NAME: &str = "mcp-name";
+
+/// The header that says what it asks for.
+const METHOD: &str = "mcp-method";
 
 /// What a request is to be sent by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ruling {
     /// The pod that it names.
     pub pod: Option<Ordinal>,
-    /// Its key, if it names none or that cannot be.
+    /// What it has to do with tasks.
+    pub task: Option<Task>,
+    /// Its key, if these tell nothing.
     pub keyed: Option<Keyed>,
+}
+
+/// What a request has to do with tasks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Task {
+    /// It may make one.
+    Maybe,
+    /// It is about this one.
+    Named(SessionKey),
+    /// It is about one, but does not say which.
+    Unnamed,
 }
 
 /// A key.
@@ -45,7 +69,7 @@ pub struct Keyed {
 impl Rule {
     /// Whether the pods that it finds are kept.
     pub fn is_kept(&self) -> bool {
-        matches!(self, Self::Key { is_remembered: true, .. })
+        matches!(self, Self::Key { is_remembered: true, .. } | Self::Task { .. })
     }
 }
 
@@ -60,23 +84,47 @@ impl Ruling {
         headers: &impl HeaderMap,
         property: impl Fn(&[String]) -> Option<Vec<u8>>,
     ) -> Option<Self> {
-        let mut pod = None;
+        let (mut pod, mut task) = (None, None);
         for rule in rules {
             match rule {
                 Rule::Key { claims, is_remembered } => {
                     if let Some(key) = key_of(claims, scope, headers, &property) {
                         let keyed = Some(Keyed { key, is_remembered: *is_remembered });
-                        return Some(Self { pod, keyed });
+                        return Some(Self { pod, task, keyed });
                     }
                 }
                 Rule::PodIn(name) if pod.is_none() => {
                     pod = set.and_then(|set| pod_in(&only(headers, name)?, set));
                 }
                 Rule::PodIn(_) => {}
+                Rule::Task { id_header } => task = Task::of(headers, id_header, scope).or(task),
             }
         }
-        pod.map(|_| Self { pod, keyed: None })
+        (pod.is_some() || task.is_some()).then_some(Self { pod, task, keyed: None })
     }
+}
+
+impl Task {
+    fn of(headers: &impl HeaderMap, id_header: &str, scope: &Scope) -> Option<Self> {
+        match headers.get(METHOD)? {
+            b"tools/call" => Some(Self::Maybe),
+            b"tasks/get" | b"tasks/update" | b"tasks/cancel" => {
+                let named = |header: &str| {
+                    let id = only(headers, header)?;
+                    SessionId::parse(&id).ok().map(|id| Self::Named(task_key(scope, id)))
+                };
+                Some(named(NAME).or_else(|| named(id_header)).unwrap_or(Self::Unnamed))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The key of a task of this workload.
+pub fn task_key(scope: &Scope, id: SessionId<'_>) -> SessionKey {
+    let mut hash = Sha256::new_with_prefix(b"podpin task 1");
+    hash.update(scope.own_key().bytes());
+    SessionKey::first_bits_of(hash.chain_update(id.bytes()))
 }
 
 fn key_of(
@@ -95,7 +143,7 @@ fn key_of(
         };
         claim.names().chain([&*value]).for_each(|part| absorb(&mut hash, part));
     }
-    hash.finalize().first_chunk().copied().map(SessionKey::from_bytes)
+    Some(SessionKey::first_bits_of(hash))
 }
 
 /// What the only header of this name means.
@@ -193,7 +241,8 @@ mod tests {
         assert_eq!(all.keyed, ruling(&rules[1..], &[talk]).unwrap().keyed);
         assert!(all.keyed.unwrap().is_remembered);
         let of_user = ruling(&[user], &[]).unwrap().keyed.unwrap();
-        assert_eq!(ruling(&rules, &[]), Some(Ruling { pod: None, keyed: Some(of_user) }));
+        let wanted = Ruling { pod: None, task: None, keyed: Some(of_user) };
+        assert_eq!(ruling(&rules, &[]), Some(wanted));
         assert!(!of_user.is_remembered);
         assert_eq!(ruling(&rules[..2], &[]), None);
     }
@@ -214,10 +263,56 @@ mod tests {
         assert_eq!(ruling(&[header("x-a", false)], &twice), None);
     }
 
+    #[test]
+    fn a_task_is_named_by_one_header_or_the_other() {
+        let rule = Rule::Task { id_header: "x-task".to_owned() };
+        let scope = Scope::new("default/myserver");
+        let named = |id: &str| {
+            Some(Task::Named(task_key(&scope, SessionId::parse(id.as_bytes()).unwrap())))
+        };
+        let by_user = header("x-user", false);
+        for (about, headers, wanted) in [
+            ("a call", &[("mcp-method", &b"tools/call"[..])][..], Some(Task::Maybe)),
+            ("a poll", &[("mcp-method", b"tasks/get"), ("mcp-name", b"t1")], named("t1")),
+            ("an answer", &[("mcp-method", b"tasks/update"), ("mcp-name", b"t1")], named("t1")),
+            (
+                "an end, encoded",
+                &[("mcp-method", b"tasks/cancel"), ("mcp-name", b"=?base64?dDE=?=")],
+                named("t1"),
+            ),
+            ("by Envoy's filters", &[("mcp-method", b"tasks/get"), ("x-task", b"t1")], named("t1")),
+            ("without a name", &[("mcp-method", b"tasks/get")], Some(Task::Unnamed)),
+            (
+                "a name that no task has",
+                &[("mcp-method", b"tasks/get"), ("mcp-name", b"a b")],
+                Some(Task::Unnamed),
+            ),
+            (
+                "two names",
+                &[("mcp-method", b"tasks/get"), ("mcp-name", b"a"), ("mcp-name", b"b")],
+                Some(Task::Unnamed),
+            ),
+            ("a list", &[("mcp-method", b"tools/list"), ("mcp-name", b"t1")], None),
+            ("no method", &[("mcp-name", b"t1")], None),
+        ] {
+            let found = ruling(std::slice::from_ref(&rule), headers);
+            assert_eq!(found.and_then(|ruling| ruling.task), wanted, "{about}");
+            // A key before it decides alone, one behind it where it cannot.
+            let headers = [headers, &[("x-user", b"a")]].concat();
+            let before = ruling(&[by_user.clone(), rule.clone()], &headers).unwrap();
+            assert!(before.task.is_none() && before.keyed.is_some(), "{about}");
+            let behind = ruling(&[rule.clone(), by_user.clone()], &headers).unwrap();
+            assert!(behind.task == wanted && behind.keyed == before.keyed, "{about}");
+        }
+    }
+
     /// The derivation is a contract between every proxy that serves a workload.
     #[test]
     fn the_derivation_of_keys_never_changes() {
         let keyed = ruling(&[header("x-user", false)], &[("x-user", b"alice")]).unwrap().keyed;
         assert_eq!(format!("{:x}", keyed.unwrap().key), "0809fb3d091b9fd9cb76d06dda958ecd");
+        let scope = Scope::new("default/myserver");
+        let task = task_key(&scope, SessionId::parse(b"abc").unwrap());
+        assert_eq!(format!("{task:x}"), "f9ff74590a2d8ffb92fb5b4d703fcfc0");
     }
 }

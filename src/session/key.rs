@@ -99,7 +99,8 @@ impl SessionKey {
         Self(key)
     }
 
-    fn first_bits_of(hash: Sha256) -> Self {
+    /// The first 128 bits of a hash.
+    pub(crate) fn first_bits_of(hash: Sha256) -> Self {
         let mut key = [0; 16];
         for (to, from) in key.iter_mut().zip(hash.finalize()) {
             *to = from;

@@ -11,7 +11,7 @@ pub enum Decision {
     NoSession,
     /// Sent to a pod that was picked.
     Placed,
-    /// Sent to the pod of its session.
+    /// Sent to the pod of its session, or of its task.
     Steered,
     /// Answered 400: its session id breaks the rules.
     BadSessionId,
@@ -57,13 +57,17 @@ pub enum Decision {
     Keyed,
     /// Passed: a rule concerns it, but nothing tells its pod.
     Untracked,
-    /// The response has shown which pod a key has, which is kept.
+    /// The response has shown which pod a key or a task has, which is kept.
     Learned,
+    /// The response may be a task, or is one, which could not be read or kept.
+    TaskUnread,
+    /// Passed: it is about a task, but does not name it.
+    TaskUnnamed,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -91,6 +95,8 @@ impl Decision {
         Self::Keyed,
         Self::Untracked,
         Self::Learned,
+        Self::TaskUnread,
+        Self::TaskUnnamed,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -129,6 +135,8 @@ impl Decision {
             Self::Keyed => "keyed",
             Self::Untracked => "untracked",
             Self::Learned => "learned",
+            Self::TaskUnread => "task_unread",
+            Self::TaskUnnamed => "task_unnamed",
         }
     }
 }

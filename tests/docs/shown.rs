@@ -100,7 +100,7 @@ fn every_block_is_one_that_a_test_takes() {
         ("README.md", [0, 2]),
         ("docs/behaviour.md", [1, 0]),
         ("docs/configuration.md", [2, 1]),
-        ("docs/modern.md", [3, 0]),
+        ("docs/modern.md", [4, 1]),
         ("docs/scaling.md", [0, 3]),
         ("docs/stores.md", [2, 0]),
     ];

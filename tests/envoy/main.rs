@@ -66,11 +66,17 @@ mod scenarios {
         mod modern {
             mod authority {
                 use super::super::*;
-                kit::scenario_tests! { driver, Authority; a_remembered_key_keeps_its_pod, }
+                kit::scenario_tests! { driver, Authority;
+                    a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
+                }
             }
             mod endpoint {
                 use super::super::*;
-                kit::scenario_tests! { driver, Endpoint; a_remembered_key_keeps_its_pod, }
+                kit::scenario_tests! { driver, Endpoint;
+                    a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
+                }
             }
         }
     }

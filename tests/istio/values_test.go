@@ -163,6 +163,7 @@ var refused = []struct{ base, values, says string }{
 	{leastAuthority, "modern: {affinity: [{key: {header: a}, remember: true}]}\nstore: {kind: sealed, keys_env: K}", "modern.affinity[0].remember: does not go with store.kind sealed"},
 	{leastAuthority, "modern: {era: refuse, affinity: [{key: {header: a}}]}", "modern.affinity: has no effect with modern.era refuse"},
 	{leastAuthority, "modern: {affinity: [{key: {header: authorization}}]}", "/modern/affinity/0"},
+	{leastAuthority, "modern: {affinity: [{task: {}}]}\nstore: {kind: sealed, keys_env: K}", "modern.affinity[0].task: does not go with store.kind sealed"},
 	{leastAuthority, "modern: {affinity: [{}]}", "/modern/affinity/0"},
 	{leastAuthority, "modern: {idle_timeout: 2h, max_age: 1h}", "modern.idle_timeout: 2h is longer than modern.max_age, 1h"},
 }
@@ -258,7 +259,7 @@ probe: {timeout: 500ms}
 paths: [/a, /b*]
 sse_paths: [/c]
 on_unreachable: unavailable
-modern: {era: pass, affinity: [{pod_in: {header: x-cart}}, {key: [{header: a}, {property: [b]}], remember: true}, {key: {header: x-user}}], capacity: 100, idle_timeout: 1h, max_age: 3h}
+modern: {era: pass, affinity: [{pod_in: {header: x-cart}}, {task: {id_header: x-task}}, {key: [{header: a}, {property: [b]}], remember: true}, {key: {header: x-user}}], capacity: 100, idle_timeout: 1h, max_age: 3h}
 `),
 	overlayText(leastEndpoint, `
 endpoint_header: x-pin
@@ -370,7 +371,7 @@ func TestTheFilterTakesWhateverTheChartLetsPass(t *testing.T) {
 		"sse_paths":                 {"[]", "[/s]", "['/é']"},
 		"on_unreachable":            {"not_found", "unavailable"},
 		"modern.era":                {"pass", "refuse"},
-		"modern.affinity":           {"[]", "[{key: {header: x-user}}]", "[{key: {header: x-user}, remember: true}]", "[{key: [{header: a}, {property: [b]}], remember: false}]", "[{key: []}]", "[{pod_in: {header: x-cart}}]", "[{pod_in: {header: X-Cart}}]", "[{pod_in: {header: cookie}}]", "[{pod_in: {header: a}, remember: true}]", "[{pod_in: {header: a}, key: {header: b}}]"},
+		"modern.affinity":           {"[]", "[{key: {header: x-user}}]", "[{key: {header: x-user}, remember: true}]", "[{key: [{header: a}, {property: [b]}], remember: false}]", "[{key: []}]", "[{pod_in: {header: x-cart}}]", "[{task: {}}]", "[{task: {id_header: x-task}}]", "[{task: {id_header: X}}]", "[{pod_in: {header: X-Cart}}]", "[{pod_in: {header: cookie}}]", "[{pod_in: {header: a}, remember: true}]", "[{pod_in: {header: a}, key: {header: b}}]"},
 		"modern.capacity":           {"8", "4194304", "4194305", "8.5"},
 		"modern.idle_timeout":       {"1s", "999ms", "24h", "25h"},
 		"modern.max_age":            {"1s", "1h", "8761h"},

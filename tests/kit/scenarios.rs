@@ -181,6 +181,7 @@ macro_rules! each_modern_scenario {
                     a_refused_era_is_answered_400_with_nothing,
                     a_key_keeps_its_pod,
                     a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
                     a_key_whose_pod_is_gone_goes_to_another,
                     a_pod_that_a_value_names_is_reached,
                 }
@@ -190,6 +191,7 @@ macro_rules! each_modern_scenario {
                 $crate::scenario_tests! { $driver, $other_mode;
                     a_refused_era_is_answered_400_with_nothing,
                     a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
                 }
             } )*
         }

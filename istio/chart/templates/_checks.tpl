@@ -235,6 +235,9 @@ refuse. A filter that refuses its configuration can take a listener down with it
 {{- if and (hasKey $rule "pod_in") (ne $values.mode "authority") -}}
 {{- fail (printf "%s.pod_in: is for mode authority; mode endpoint knows no pod by its name" $where) -}}
 {{- end -}}
+{{- if and (hasKey $rule "task") (eq $values.store.kind "sealed") -}}
+{{- fail (printf "%s.task: does not go with store.kind sealed, which keeps nothing" $where) -}}
+{{- end -}}
 {{- if hasKey $rule "key" -}}
 {{- if and (ne $values.mode "authority") (not $rule.remember) -}}
 {{- fail (printf "%s.remember: has to be true in mode endpoint, where Envoy picks the first pod of a key" $where) -}}

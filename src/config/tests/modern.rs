@@ -18,13 +18,18 @@ fn key(is_remembered: bool) -> Rule {
 fn rules_are_read_in_order() {
     let rules = json!([
         {"pod_in": {"header": "mcp-param-cart"}},
+        {"task": {}},
+        {"task": {"id_header": "x-task"}},
         {"key": {"header": "x-user"}, "remember": true},
         {"key": [{"property": ["jwt", "iss"]}, {"property": ["jwt", "sub"]}]},
     ]);
     let config = parse(&with_affinity(rules, |config| config["modern"]["max_age"] = json!("1h")));
     let claim = |name: &str| Claim::Property(vec!["jwt".to_owned(), name.to_owned()]);
     let both = Rule::Key { claims: vec![claim("iss"), claim("sub")], is_remembered: false };
-    assert_eq!(config.affinity.rules, [Rule::PodIn("mcp-param-cart".into()), key(true), both]);
+    let named = Rule::PodIn("mcp-param-cart".into());
+    let task = |header: &str| Rule::Task { id_header: header.to_owned() };
+    let wanted = [named, task("mcp-name"), task("x-task"), key(true), both];
+    assert_eq!(config.affinity.rules, wanted);
     let (store, lifetime) = config.affinity.store.unwrap();
     assert_eq!((store.capacity, store.capacity_key), (65_536, "modern.capacity"));
     let hour = Duration::from_secs(3600);
@@ -66,7 +71,10 @@ fn what_a_mode_or_a_store_cannot_do_is_a_mistake() {
     };
     parse(&with_affinity(json!([key]), sealed));
     parse(&with_affinity(json!([remembered]), endpoint));
+    let task = json!({"task": {}});
+    parse(&with_affinity(json!([task]), endpoint));
     for (rule, change, wanted) in [
+        (&task, sealed, "modern.affinity[0].task: does not go with store.kind sealed"),
         (&remembered, sealed, "modern.affinity[0].remember: does not go with store.kind sealed"),
         (&key, endpoint, "modern.affinity[0].remember: has to be true: steer endpoint has Envoy"),
         (&key, both, "modern.affinity[0].key: has to be remembered where Envoy picks"),
@@ -82,10 +90,10 @@ fn each_mistake_about_a_rule_is_named() {
     for (rules, wanted) in [
         (json!({}), "modern.affinity: is not a list of rules"),
         (json!(["x-user"]), "modern.affinity[0]: a string is not an object"),
-        (json!([{}]), "modern.affinity[0]: is not one of key, pod_in"),
+        (json!([{}]), "modern.affinity[0]: is not one of key, pod_in, task"),
         (
             json!([{"key": {"header": "a"}, "pod_in": {"header": "b"}}]),
-            "modern.affinity[0]: is not one of key, pod_in",
+            "modern.affinity[0]: is not one of key, pod_in, task",
         ),
         (json!([{"key": "x-user"}]), "modern.affinity[0].key: is not {"),
         (json!([{"key": {"header": "authorization"}}]), "modern.affinity[0].key: names the header"),
@@ -97,6 +105,9 @@ fn each_mistake_about_a_rule_is_named() {
             json!([{"key": {"header": "a"}}, {"hash": 1}]),
             "modern.affinity[1].hash: unknown key; known here are ",
         ),
+        (json!([{"task": true}]), "modern.affinity[0].task: a boolean is not an object"),
+        (json!([{"task": {"id_header": "X"}}]), "modern.affinity[0].task.id_header: "),
+        (json!([{"task": {}, "remember": true}]), "modern.affinity[0].remember: "),
         (json!([{"pod_in": {}}]), "modern.affinity[0].pod_in.header: missing"),
         (json!([{"pod_in": {"header": "X"}}]), "modern.affinity[0].pod_in.header: "),
         (json!([{"pod_in": {"header": "a"}, "remember": true}]), "modern.affinity[0].remember: "),

@@ -14,7 +14,7 @@ use crate::pods::{App, Seen};
 const VERSION: &str = "2026-07-28";
 
 /// A call of a tool as a client of that version makes it.
-fn call(tool: &'static str) -> Ask {
+pub fn call(tool: &'static str) -> Ask {
     let ask = Ask::tool(tool).header("mcp-protocol-version", VERSION);
     ask.header("mcp-method", "tools/call").header("mcp-name", tool)
 }
@@ -60,10 +60,11 @@ pub fn a_refused_era_is_answered_400_with_nothing<D: Driver>(driver: impl FnOnce
     assert_eq!(driver.counter("era_refused"), sent);
 }
 
-/// A server whose answers tell for which request they are.
-fn echo(seen: &Seen) -> Response<String> {
+/// A server whose answers tell for which request they are, and by which `Host` it came.
+pub fn echo(seen: &Seen) -> Response<String> {
     let message: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-    let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": {}});
+    let host = seen.headers.get("host").and_then(|host| host.to_str().ok());
+    let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"host": host}});
     let response = Response::builder().header("content-type", "application/json");
     response.body(answer.to_string()).unwrap()
 }
@@ -188,4 +189,77 @@ pub fn a_pod_that_a_value_names_is_reached<D: Driver>(driver: impl FnOnce(Scene)
     assert_eq!(driver.noted().0, "untracked");
     // Envoy's own balancing may not know yet.
     assert!(got.status == 503 || got.ordinal() != 1);
+}
+
+/// A server that makes a task of every call, but of those of a tool `plain`, and says so in the form that the
+/// tool's name asks for.
+pub fn tasks(seen: &Seen) -> Response<String> {
+    let message: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let (id, tool) = (&message["id"], message["params"]["name"].as_str().unwrap_or_default());
+    let result = match message["method"].as_str() {
+        Some("tools/call") if tool != "plain" => json!({
+            "taskId": format!("task-{id}"), "status": "working", "ttlMs": null,
+            "_meta": {"a": [{"taskId": "no"}]}, "resultType": "task",
+        }),
+        _ => json!({"resultType": "complete", "content": []}),
+    };
+    let answer = json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+    let response = Response::builder();
+    let response = match tool {
+        "stream" => {
+            let notification = json!({"jsonrpc": "2.0", "method": "notifications/progress"});
+            let stream = format!(": ping\n\ndata: {notification}\n\ndata: {answer}\n\n");
+            response.header("content-type", "text/event-stream").body(stream)
+        }
+        "gzip" => {
+            let response = response.header("content-encoding", "gzip");
+            response.header("content-type", "application/json").body(answer)
+        }
+        _ => response.header("content-type", "application/json").body(answer),
+    };
+    response.unwrap()
+}
+
+/// A request about a task, which is yet to be named.
+pub fn about_task(method: &str) -> Ask {
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": method});
+    Ask::post(message).header("mcp-protocol-version", VERSION).header("mcp-method", method)
+}
+
+pub fn a_task_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let configure: fn(&mut Value) = |plugin| {
+        plugin["modern"]["affinity"] = json!([{"task": {"id_header": "x-task"}}]);
+    };
+    let mut driver = driver(Scene { pods: App::Script(tasks), configure, ..Scene::default() });
+    let made: Vec<_> = (0..36)
+        .map(|number| {
+            let got = driver.send(call(if number % 2 == 0 { "json" } else { "stream" }));
+            assert_eq!(driver.noted(), ("learned".to_owned(), driver.place(got.ordinal())));
+            let id = got.message()["result"]["taskId"].as_str().expect("a task").to_owned();
+            (id, got.ordinal())
+        })
+        .collect();
+    assert_eq!(made.iter().map(|(_, pod)| *pod).collect::<BTreeSet<_>>(), [0, 1, 2].into());
+    let methods = ["tasks/get", "tasks/update", "tasks/cancel"].into_iter().cycle();
+    for ((id, pod), method) in made.iter().zip(methods) {
+        for name in ["mcp-name", "x-task"] {
+            let got = driver.send(about_task(method).header(name, id));
+            assert_eq!((got.status.as_u16(), got.ordinal()), (200, *pod), "{method} by {name}");
+            assert_eq!(driver.noted(), ("steered".to_owned(), driver.place(*pod)));
+        }
+    }
+    assert_eq!((driver.counter("learned"), driver.counter("steered")), (36, 36 * 2));
+    for (ask, decision) in [
+        (call("gzip"), "task_unread"),
+        (about_task("tasks/get").header("mcp-name", "task-of-nobody"), "untracked"),
+        (about_task("tasks/get"), "task_unnamed"),
+        (about_task("tools/list"), "sessionless"),
+    ] {
+        assert!(driver.send(ask).pod.is_some(), "{decision}");
+        assert_eq!(driver.noted().0, decision);
+    }
+    let plain = driver.send(call("plain"));
+    assert_eq!(plain.message()["result"]["resultType"], "complete");
+    assert!(["placed", "sessionless"].contains(&driver.noted().0.as_str()));
+    assert_eq!(driver.counter("learned"), 36);
 }
