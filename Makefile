@@ -62,7 +62,7 @@ test-gateway: prerequisites-gateway image check envoy ## Runs Envoy Gateway itse
 	cd tests/gateway && ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
 	  go test -count=1 -timeout 20m -v -run 'TestTheExample|TestAModule' .
 
-test-golden: prerequisites build ## Runs that file on the Envoy that Envoy Gateway has by itself
+test-golden: prerequisites build ## Runs that golden file on the Envoy that Envoy Gateway has by itself
 	@tests/install-envoy $(GATEWAYS_ENVOY)
 	ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
 	  $(CARGO) test --locked --workspace --test envoy gateway:: -- --skip scenarios::
