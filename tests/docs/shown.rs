@@ -233,7 +233,7 @@ fn the_page_on_operations_has_the_level_of_the_decisions_that_stand_out() {
     let words = cells.split(|sign: char| !sign.is_ascii_lowercase() && sign != '_');
     let named: Vec<_> = words.filter(|word| names.contains(word) || word.contains('_')).collect();
     let [warning, info] = [
-        &["steering_refused", "id_taken", "bad_id_of_pod", "strayed", "outside", "stranger"][..],
+        &["strayed", "outside", "steering_refused", "id_taken", "bad_id_of_pod", "stranger"][..],
         &["lost", "unreachable"],
     ];
     assert_eq!(named, [warning, info].concat());
