@@ -6,6 +6,7 @@ mod callouts;
 mod envoy;
 mod hostcalls;
 mod root;
+mod source;
 mod stream;
 
 proxy_wasm::main! {{

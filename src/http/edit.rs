@@ -1,6 +1,7 @@
 //! Changes to a message that passes.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 /// One change to a request or a response.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,4 +13,8 @@ pub enum Edit {
     /// Set one of the proxy's own filter-state objects, by which it configures other filters
     /// (Envoy, "Well Known Filter State Objects"). Of requests only.
     FilterState(&'static str, String),
+    /// Send the request to this endpoint of the cluster that its route leads to, and to no other. A proxy
+    /// that cannot be told so sets a header, of this name to this value, by which another filter does.
+    /// Of requests only.
+    Endpoint(SocketAddr, String, Vec<u8>),
 }

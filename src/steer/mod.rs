@@ -148,7 +148,12 @@ impl Steering {
             ],
             (Self::Endpoint { header, .. }, Place::Endpoint(endpoint)) => {
                 let value = header.encoding.encode(endpoint).into_bytes();
-                [Some(Edit::Set(header.name.clone().into(), value)), None, None]
+                let edit = match header.encoding {
+                    Encoding::Base64 => Edit::Endpoint(endpoint, header.name.clone(), value),
+                    // The load-balancing policy takes it from nowhere else.
+                    Encoding::Plain => Edit::Set(header.name.clone().into(), value),
+                };
+                [Some(edit), None, None]
             }
             (Self::OriginalDst(within), Place::Endpoint(endpoint)) if within.contain(endpoint) => {
                 let value = endpoint.to_string().into_bytes();

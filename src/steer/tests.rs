@@ -75,19 +75,28 @@ fn by_endpoint(encoding: Encoding) -> Steering {
 #[test]
 fn an_endpoint_is_named_in_the_form_that_its_reader_knows() {
     let [v4, v6] = ["10.0.0.1:80", "[fd00::1]:80"].map(|address| address.parse().unwrap());
-    for (steering, endpoint, header, value) in [
-        (by_endpoint(Encoding::Base64), v4, "x-pin", "MTAuMC4wLjE6ODA="),
-        (by_endpoint(Encoding::Base64), v6, "x-pin", "W2ZkMDA6OjFdOjgw"),
-        (by_endpoint(Encoding::Plain), v4, "x-pin", "10.0.0.1:80"),
-        (by_endpoint(Encoding::Plain), v6, "x-pin", "[fd00::1]:80"),
-        (Steering::OriginalDst(within()), v4, "x-envoy-original-dst-host", "10.0.0.1:80"),
+    let by_proxy = |at, header: &str, value: &str| Edit::Endpoint(at, header.into(), value.into());
+    let by_header = |_, header: &'static str, value: &str| Edit::Set(header.into(), value.into());
+    type Wanted<'a> = &'a dyn Fn(SocketAddr, &'static str, &str) -> Edit;
+    for (steering, endpoint, header, value, wanted) in [
+        (by_endpoint(Encoding::Base64), v4, "x-pin", "MTAuMC4wLjE6ODA=", &by_proxy as Wanted<'_>),
+        (by_endpoint(Encoding::Base64), v6, "x-pin", "W2ZkMDA6OjFdOjgw", &by_proxy),
+        (by_endpoint(Encoding::Plain), v4, "x-pin", "10.0.0.1:80", &by_header),
+        (by_endpoint(Encoding::Plain), v6, "x-pin", "[fd00::1]:80", &by_header),
+        (
+            Steering::OriginalDst(within()),
+            v4,
+            "x-envoy-original-dst-host",
+            "10.0.0.1:80",
+            &by_header,
+        ),
     ] {
         let head = Head { authority: Some(b"mcp.example"), ..Head::default() };
         let edits: Vec<_> = steering
             .edits(&mut steering.asked(&head), Place::Endpoint(endpoint))
             .unwrap()
             .collect();
-        assert_eq!(edits, [Edit::Set(header.into(), value.into())]);
+        assert_eq!(edits, [wanted(endpoint, header, value)]);
         assert_eq!(steering.header(), Some(header));
         assert_eq!(steering.pods(), None, "the proxy picks");
     }

@@ -198,8 +198,9 @@ impl Envoy {
         let name = format!("podpin_{name}_total");
         let stats = self.stats(&name).await.expect("Envoy's stats");
         let scoped = stats.get(&format!("wasmcustom.scope=.={scope};.;{name}"));
+        let native = stats.get(&format!("dynamicmodulescustom.{name}.scope.{scope}"));
         // Version 0.1.0 had no scopes.
-        let counter = scoped.or_else(|| stats.get(&format!("wasmcustom.{name}")));
+        let counter = scoped.or(native).or_else(|| stats.get(&format!("wasmcustom.{name}")));
         counter.copied().unwrap_or(0)
     }
 

@@ -17,6 +17,7 @@ pub mod link;
 pub mod machine;
 pub mod mode;
 pub mod model;
+pub mod native;
 pub mod observability;
 pub mod peers;
 pub mod pods;

@@ -178,6 +178,23 @@ pub fn tls_of(example: &str) -> Result<Option<Tls>> {
     Bootstrap::example(example)?.has_tls().then(Tls::new).transpose()
 }
 
+/// Which module an Envoy runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Module {
+    Wasm,
+    Native,
+}
+
+impl Module {
+    /// An example, which names the wasm module, with this one.
+    pub fn put_in(self, example: Bootstrap) -> Bootstrap {
+        match self {
+            Self::Wasm => example,
+            Self::Native => example.natively(),
+        }
+    }
+}
+
 /// A [`Driver`] of a real Envoy.
 pub struct RealEnvoy {
     envoy: Envoy,
@@ -193,12 +210,17 @@ pub struct RealEnvoy {
 impl RealEnvoy {
     /// Runs the example that steers as the scene wants.
     pub fn start(scene: Scene) -> Self {
-        Self::start_with(scene, |_| {})
+        Self::start_with(scene, Module::Wasm, |_| {})
+    }
+
+    /// The same with the dynamic module.
+    pub fn native(scene: Scene) -> Self {
+        Self::start_with(scene, Module::Native, |_| {})
     }
 
     /// The same with pins that are sealed into ids.
     pub fn sealed(scene: Scene) -> Self {
-        Self::start_with(scene, sealed)
+        Self::start_with(scene, Module::Wasm, sealed)
     }
 
     /// The same with what Envoy Gateway makes of its manifests, in the place of the example.
@@ -211,10 +233,16 @@ impl RealEnvoy {
         Self::with(scene.mode, envoy, pods, runtime, ())
     }
 
-    fn start_with(scene: Scene, store: fn(&mut Value)) -> Self {
+    /// The same with the dynamic module.
+    pub fn native_sealed(scene: Scene) -> Self {
+        Self::start_with(scene, Module::Native, sealed)
+    }
+
+    fn start_with(scene: Scene, module: Module, store: fn(&mut Value)) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let change =
-            |example: Bootstrap| example.plugin(patient).plugin(store).plugin(scene.configure);
+        let change = |example: Bootstrap| {
+            module.put_in(example.plugin(patient).plugin(store).plugin(scene.configure))
+        };
         let setup = runtime.block_on(Setup::start(scene.mode.example(), scene.pods, change));
         let Setup { envoy, dns, pods } = setup.expect("the set-up starts");
         Self::with(scene.mode, envoy, pods, runtime, dns)
@@ -222,6 +250,15 @@ impl RealEnvoy {
 
     /// The same with pins in a Redis.
     pub fn with_redis(scene: Scene, front: Front) -> Self {
+        Self::with_redis_by(scene, Module::Wasm, front)
+    }
+
+    /// The same with the dynamic module.
+    pub fn native_with_redis(scene: Scene, front: Front) -> Self {
+        Self::with_redis_by(scene, Module::Native, front)
+    }
+
+    fn with_redis_by(scene: Scene, module: Module, front: Front) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (setup, envoy) = runtime
             .block_on(async {
@@ -230,7 +267,7 @@ impl RealEnvoy {
                 let redis = setup.bootstrap()?;
                 let mut example = on_free_ports(scene.mode.example(), &setup.pods, &setup.dns)?;
                 example.take_store(redis);
-                let example = example.plugin(patient).plugin(scene.configure);
+                let example = module.put_in(example.plugin(patient).plugin(scene.configure));
                 let envoy = Envoy::start(&example).await?;
                 anyhow::Ok((setup, envoy))
             })

@@ -254,11 +254,14 @@ impl Host for SimHost {
             Direction::Request => &mut record.request,
             Direction::Response => &mut record.response,
         };
-        let (Edit::Set(name, _) | Edit::Remove(name)) = edit else { return Ok(()) };
+        let (name, value) = match edit {
+            Edit::Set(name, value) => (name.as_ref(), Some(value)),
+            Edit::Endpoint(_, name, value) => (name.as_str(), Some(value)),
+            Edit::Remove(name) => (name.as_ref(), None),
+            Edit::FilterState(..) => return Ok(()),
+        };
         pairs.retain(|(other, _)| other != name);
-        if let Edit::Set(name, value) = edit {
-            pairs.push((name.to_string(), value.clone()));
-        }
+        pairs.extend(value.map(|value| (name.to_owned(), value.clone())));
         Ok(())
     }
 

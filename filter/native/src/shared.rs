@@ -1,0 +1,73 @@
+//! Data that all threads and configurations of one process share: Envoy has none for dynamic modules.
+//!
+//! It is there for as long as the module is loaded. Its keys are bounded by who uses it, as in Envoy's own.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use podpin::host::{Overtaken, Version};
+
+/// So many maps that threads hardly ever meet in one.
+const SHARDS: usize = 64;
+
+/// That of this process.
+pub(crate) static SHARED: LazyLock<Shared> = LazyLock::new(Shared::new);
+
+/// Values by key, each key in one of the maps.
+pub(crate) struct Shared {
+    hasher: RandomState,
+    shards: Vec<Mutex<Shard>>,
+}
+
+#[derive(Default)]
+struct Shard {
+    values: HashMap<String, (Vec<u8>, Version)>,
+    /// Of all keys together, so that no version of a key comes twice.
+    writes: u32,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { hasher: RandomState::new(), shards }
+    }
+
+    /// A copy of what is under a key.
+    pub(crate) fn get(&self, key: &str) -> Option<(Vec<u8>, Version)> {
+        self.shard(key)?.values.get(key).cloned()
+    }
+
+    /// Puts a value under a key, if what is there has the version that is expected, or nothing is there and
+    /// nothing is expected.
+    pub(crate) fn replace(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: Option<Version>,
+    ) -> Result<(), Overtaken> {
+        let mut shard = self.shard(key).ok_or(Overtaken)?;
+        shard.writes = shard.writes.wrapping_add(1);
+        let version = Version(shard.writes);
+        match (shard.values.get_mut(key), expected) {
+            (Some(found), Some(expected)) if found.1 == expected => {
+                found.0.clear();
+                found.0.extend_from_slice(value);
+                found.1 = version;
+            }
+            (None, None) => {
+                shard.values.insert(key.to_owned(), (value.to_vec(), version));
+            }
+            _ => return Err(Overtaken),
+        }
+        Ok(())
+    }
+
+    fn shard(&self, key: &str) -> Option<MutexGuard<'_, Shard>> {
+        let number = self.hasher.hash_one(key) as usize % SHARDS;
+        // Whoever panicked while holding it left values that are whole.
+        Some(self.shards.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
