@@ -6,6 +6,7 @@ use std::path::Path;
 use kit::bootstrap::{Bootstrap, MODULE, publish};
 use kit::client::Session;
 use kit::envoy::validate;
+pub(crate) use kit::listeners::{by_file, listener};
 use kit::root;
 use kit::setup::on_free_ports;
 use kit::wait::until;
@@ -163,18 +164,4 @@ async fn every_change_of_the_configuration_keeps_open_sessions() {
     for lost in ["unknown", "expired", "lost", "evicted"] {
         assert_eq!(setup.envoy.counter(lost).await, 0, "{lost}");
     }
-}
-
-pub(crate) fn listener(bootstrap: &Bootstrap) -> Value {
-    let mut listener = bootstrap.0["static_resources"]["listeners"][0].clone();
-    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    listener
-}
-
-pub(crate) fn by_file(mut bootstrap: Bootstrap, file: &Path) -> Bootstrap {
-    bootstrap.0["node"] = json!({"id": "test", "cluster": "test"});
-    bootstrap.0["static_resources"]["listeners"] = json!([]);
-    bootstrap.0["dynamic_resources"] =
-        json!({"lds_config": {"path_config_source": {"path": file}}});
-    bootstrap
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::root;
+use crate::{native, root};
 
 pub use simulated::{ADDRESSED, PODS};
 
@@ -50,12 +50,15 @@ impl Bootstrap {
         if !filters.is_some_and(Value::is_array) {
             bail!("{} has no listener with HTTP filters as its first", path.display());
         }
-        Ok(Self(value).with_module(&root().join(MODULE)))
+        let built = if text.contains(native::MODULE) { native::MODULE } else { MODULE };
+        Ok(Self(value).with_module(&root().join(built)))
     }
 
     /// Puts `module` in the place of the one that is built, wherever that is named.
     pub fn with_module(mut self, module: &Path) -> Self {
-        let built = [MODULE.to_owned(), root().join(MODULE).display().to_string()];
+        let built = [MODULE, native::MODULE];
+        let built = built.map(|path| [path.to_owned(), root().join(path).display().to_string()]);
+        let built = built.concat();
         let mut named = false;
         walk("", &mut self.0, &mut |_, value| {
             if built.iter().any(|path| value == path) {
@@ -116,10 +119,16 @@ impl Bootstrap {
 
     /// Changes the filter's own configuration.
     pub fn plugin(mut self, change: impl FnOnce(&mut Value)) -> Self {
-        let text = self
-            .filters()
-            .iter_mut()
-            .find_map(|filter| filter.pointer_mut("/typed_config/config/configuration/value"));
+        let text =
+            self.filters().iter_mut().filter(|filter| filter["typed_config"].is_object()).find_map(
+                |filter| {
+                    let is_native = filter["typed_config"].get("filter_config").is_some();
+                    filter.pointer_mut(match is_native {
+                        true => "/typed_config/filter_config/value",
+                        false => "/typed_config/config/configuration/value",
+                    })
+                },
+            );
         if let Some(text) = text {
             let mut plugin = serde_json::from_str(text.as_str().unwrap_or("null"))
                 .expect("the example's plugin configuration is JSON");

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod interop;
 pub mod jwt;
 pub mod link;
+pub mod listeners;
 pub mod machine;
 pub mod mode;
 pub mod model;

@@ -1,5 +1,16 @@
 //! Real Envoy, the dynamic module, and real MCP servers.
 
+mod abi;
+mod configuration;
+mod gone;
+mod metrics;
+mod panics;
+mod reload;
+
+use kit::bootstrap::Bootstrap;
+use kit::pods::App;
+use kit::setup::Setup;
+
 mod scenarios {
     mod shared_data {
         kit::each_scenario!(kit::setup::RealEnvoy::native);
@@ -23,4 +34,9 @@ mod scenarios {
         }
         kit::each_scenario!(driver);
     }
+}
+
+/// The example with MCP servers behind it.
+async fn changed(change: impl FnOnce(Bootstrap) -> Bootstrap) -> Setup {
+    Setup::start("native.yaml", App::Stateful, change).await.expect("the set-up starts")
 }

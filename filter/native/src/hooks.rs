@@ -15,7 +15,7 @@ use crate::abi::{Buf, ConfigPtr, Field, StreamPtr, body_status, headers_status, 
 use crate::envoy::{self, Fields, Hook, Main, SentId};
 use crate::logger;
 use crate::plugin::Configuration;
-use crate::stream::Stream;
+use crate::stream::{self, Fate, Stream};
 
 /// Its pointer is what Envoy has of a stream: one share of an `Rc<Stream>`.
 type Mine = *const Stream;
@@ -23,6 +23,14 @@ type Mine = *const Stream;
 /// So much of the response to a callout is read, in bytes. A Redis answers with a record, a pod with
 /// an answer to `ping`: some hundred bytes.
 const CALL_RESPONSE_BYTES: usize = 64 * 1024;
+
+/// What Envoy has of a stream for which there is no filter, since making it panicked. Not null: Envoy 1.39
+/// would let the request wait without end.
+static NO_FILTER: u8 = 0;
+
+fn no_filter() -> Mine {
+    ptr::from_ref(&NO_FILTER).cast()
+}
 
 // SAFETY of all hooks: Envoy calls them as its ABI says: with the pointers that it was given for these
 // very objects, while those live, and on one thread at a time.
@@ -36,10 +44,16 @@ unsafe fn on_stream<T: Copy>(
     name: &str,
     stream: StreamPtr,
     mine: Mine,
-    failed: T,
+    (failed, fate): (T, Fate),
     run: impl FnOnce(&Stream, &mut Hook<'_>) -> T,
 ) -> T {
-    if mine.is_null() {
+    if mine == no_filter() {
+        // SAFETY: as the caller says.
+        let mut hook = unsafe { Hook::new(stream) };
+        if fate == Fate::Answered {
+            let refuse = AssertUnwindSafe(|| stream::refuse(&mut hook));
+            let _ = catch_unwind(refuse);
+        }
         return failed;
     }
     // SAFETY: Envoy's share is there, as the caller says. This one outlives what Envoy may do in between.
@@ -52,7 +66,7 @@ unsafe fn on_stream<T: Copy>(
         run(&shared, &mut hook)
     }));
     ran.unwrap_or_else(|_| {
-        let failing = AssertUnwindSafe(|| shared.fail(&mut hook, name));
+        let failing = AssertUnwindSafe(|| shared.fail(&mut hook, name, fate));
         // Then there is nothing left to do.
         let _ = catch_unwind(failing);
         failed
@@ -79,7 +93,7 @@ unsafe fn on_config(
         run(configuration, &main);
     }));
     if ran.is_err() {
-        let failing = AssertUnwindSafe(|| configuration.plugin.panicked(&main, name));
+        let failing = AssertUnwindSafe(|| configuration.panicked(&main, name));
         let _ = catch_unwind(failing);
     }
 }
@@ -198,14 +212,13 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     }));
     match made {
         Ok(Some(stream)) => Rc::into_raw(stream),
-        // Envoy answers 500.
-        Ok(None) | Err(_) => ptr::null(),
+        Ok(None) | Err(_) => no_filter(),
     }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(mine: Mine) {
-    if !mine.is_null() {
+    if mine != no_filter() {
         // SAFETY: `new` made it, and Envoy lets go of it once.
         let shared = unsafe { Rc::from_raw(mine) };
         let _ = catch_unwind(AssertUnwindSafe(|| {
@@ -221,7 +234,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     mine: Mine,
     _is_last: bool,
 ) -> u32 {
-    let failed = headers_status::STOP;
+    let failed = (headers_status::STOP, Fate::Answered);
     // SAFETY: as above.
     unsafe {
         on_stream("request_headers", stream, mine, failed, |shared, hook| {
@@ -236,7 +249,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     mine: Mine,
     _is_last: bool,
 ) -> u32 {
-    let failed = body_status::STOP_AND_BUFFER;
+    let failed = (body_status::STOP_AND_BUFFER, Fate::Answered);
     // SAFETY: as above.
     unsafe {
         on_stream("request_body", stream, mine, failed, |shared, hook| shared.on_request_body(hook))
@@ -257,7 +270,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
     mine: Mine,
     is_last: bool,
 ) -> u32 {
-    let failed = headers_status::STOP;
+    let failed = (headers_status::STOP, Fate::Answered);
     // SAFETY: as above.
     unsafe {
         on_stream("response_headers", stream, mine, failed, |shared, hook| {
@@ -272,7 +285,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
     mine: Mine,
     _is_last: bool,
 ) -> u32 {
-    let failed = body_status::STOP_AND_BUFFER;
+    let failed = (body_status::STOP_AND_BUFFER, Fate::BrokenOff);
     // SAFETY: as above.
     unsafe {
         on_stream("response_body", stream, mine, failed, |shared, hook| {
@@ -296,7 +309,9 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
 ) {
     // SAFETY: as above.
     unsafe {
-        on_stream("stream_complete", stream, mine, (), |shared, hook| shared.end(Some(hook)));
+        on_stream("stream_complete", stream, mine, ((), Fate::Over), |shared, hook| {
+            shared.end(Some(hook))
+        });
     }
 }
 
@@ -308,7 +323,9 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
 ) {
     // SAFETY: as above.
     unsafe {
-        on_stream("scheduled", stream, mine, (), |shared, hook| shared.on_scheduled(hook));
+        on_stream("scheduled", stream, mine, ((), Fate::Answered), |shared, hook| {
+            shared.on_scheduled(hook)
+        });
     }
 }
 

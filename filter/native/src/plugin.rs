@@ -97,6 +97,13 @@ impl Configuration {
         }
         self.plugin.send(main);
     }
+
+    /// A hook of it panicked.
+    pub(crate) fn panicked(&self, main: &Main<'_>, hook: &str) {
+        self.due.done();
+        let change = self.plugin.around.metrics.panics(hook);
+        main.count(change.id, &change.labels, 1);
+    }
 }
 
 // === impl Plugin ===
@@ -136,12 +143,6 @@ impl Plugin {
         let wanted = host.wishes.callouts;
         self.around.callouts.want(wanted);
         self.waiting.wake(wakes);
-    }
-
-    /// A hook of the configuration panicked.
-    pub(crate) fn panicked(&self, main: &Main<'_>, hook: &str) {
-        let change = self.around.metrics.panics(hook);
-        main.count(change.id, &change.labels, 1);
     }
 }
 

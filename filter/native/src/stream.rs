@@ -44,6 +44,36 @@ enum Phase {
     Ended,
 }
 
+/// What becomes of an exchange if a hook of it panics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    /// The client gets a 503.
+    Answered,
+    /// It has got a part of the response already.
+    BrokenOff,
+    /// Nothing: it is over.
+    Over,
+}
+
+/// Answers a request for which there is no filter.
+pub(crate) fn refuse(hook: &mut Hook<'_>) {
+    answer(hook, &panicked());
+}
+
+fn panicked() -> Reply {
+    let mut reply = Reply::unavailable();
+    reply.details = PANICKED.to_owned();
+    reply
+}
+
+fn answer(hook: &mut Hook<'_>, reply: &Reply) {
+    let fields: Vec<_> = reply.headers().collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    hook.send_response(reply.status, &fields, reply.body.as_bytes(), &reply.details);
+}
+
+// === impl Stream ===
+
 impl Stream {
     pub(crate) fn new(plugin: Arc<Plugin>) -> Self {
         let (id, filter) = plugin.filter();
@@ -123,17 +153,14 @@ impl Stream {
     }
 
     /// A hook panicked: the exchange fails, and nothing else notices.
-    pub(crate) fn fail(&self, hook: &mut Hook<'_>, name: &str) {
+    pub(crate) fn fail(&self, hook: &mut Hook<'_>, name: &str, fate: Fate) {
         let change = self.plugin.around.metrics.panics(name);
         hook.count(change.id, &change.labels);
-        match self.phase.get() {
-            Phase::Request => {
-                let mut reply = Reply::unavailable();
-                reply.details = PANICKED.to_owned();
-                self.reply(hook, &reply);
-            }
-            Phase::Response => self.reset(hook, PANICKED),
-            Phase::Over | Phase::Ended => {}
+        match fate {
+            _ if self.is_over() => {}
+            Fate::Answered => self.reply(hook, &panicked()),
+            Fate::BrokenOff => self.reset(hook, PANICKED),
+            Fate::Over => self.over(),
         }
     }
 
@@ -206,9 +233,7 @@ impl Stream {
     /// Answers in the place of a pod.
     fn reply(&self, hook: &mut Hook<'_>, reply: &Reply) {
         self.over();
-        let fields: Vec<_> = reply.headers().collect();
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-        hook.send_response(reply.status, &fields, reply.body.as_bytes(), &reply.details);
+        answer(hook, reply);
     }
 
     /// Puts a reply in the place of a response whose headers are at hand. Says whether those are to go on:
