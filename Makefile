@@ -15,9 +15,14 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 # Of the minor that Envoy Gateway runs by itself.
 GATEWAYS_ENVOY := 1.39.3
 
+# The oldest that the dynamic module is for, and what is run on it: not each mode with each store.
+OLDEST_NATIVE := $(filter 1.39.%,$(ENVOYS))
+NATIVE_TESTS ?= abi:: configuration:: gone:: metrics:: panics:: reload:: scenarios::shared_data \
+  scenarios::sealed::endpoint scenarios::webdis::authority
+
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis demo-sealed up build check test test-matrix test-oldest test-istio test-gateway test-golden test-interop image release manifests bench instructions soak fuzz lint envoy
+.PHONY: help demo demo-redis demo-sealed up build native check test test-matrix test-oldest test-native test-istio test-gateway test-golden test-interop image release manifests bench instructions soak fuzz lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-gateway prerequisites-interop prerequisites-build
 .PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-bench prerequisites-lint
 
@@ -33,17 +38,21 @@ demo-redis: prerequisites-redis build envoy ## Sessions across two Envoys that s
 demo-sealed: prerequisites build envoy ## Sessions across two Envoys without any store, and their restart
 	@$(CARGO) run --locked --package podpin-tests --bin demo sealed
 
-up: prerequisites build envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
+up: prerequisites build $(if $(filter native.yaml,$(EXAMPLE)),native) envoy ## Leaves EXAMPLE of envoy/ running, to be tried by hand; Ctrl-C ends it
 	@$(CARGO) run --locked --package podpin-tests --bin demo up $(EXAMPLE)
 
 build: prerequisites-build ## Builds dist/podpin.wasm
 	@filter/build-wasm
+
+native: prerequisites ## Builds dist/libpodpin.so, the same as a dynamic module, for machines as this one
+	@filter/build-native
 
 check: prerequisites ## Builds dist/podpin-check, which judges configurations of the filter
 	@$(CARGO) build --locked --release --package podpin-check
 	@mkdir -p dist && cp "$${CARGO_TARGET_DIR:-target}/release/podpin-check" dist/
 
 test: prerequisites-test build envoy ## Runs all tests, up to those on a real Envoy
+	@filter/build-native --trip
 	$(CARGO) test --locked --workspace
 
 test-matrix: prerequisites-test build ## Runs those on a real Envoy on one of each minor that is supported
@@ -51,6 +60,12 @@ test-matrix: prerequisites-test build ## Runs those on a real Envoy on one of ea
 
 test-oldest: prerequisites-test build ## Runs them on the oldest only
 	@$(call test_on,$(firstword $(ENVOYS)))
+
+test-native: prerequisites-test ## Runs those of the dynamic module on the oldest Envoy that it is for
+	@filter/build-native --trip
+	@tests/install-envoy $(OLDEST_NATIVE)
+	ENVOY=$(CURDIR)/.tools/envoy-$(OLDEST_NATIVE)/bin/envoy \
+	  $(CARGO) test --locked --package podpin-tests --test native -- $(NATIVE_TESTS)
 
 test-istio: release envoy ## Runs the chart's output through istiod's own code on a real Envoy
 	cd tests/istio && go test -count=1 -timeout 30m -v .
