@@ -25,6 +25,9 @@ pub(crate) enum Verdict {
 /// was eight times while all of it was.
 const LARGE_POST: f64 = 2.0;
 
+/// MB that a dynamic module takes.
+const DYNAMIC: f64 = 5.0;
+
 /// Times the older module's cost, in any mode.
 const OLDER: f64 = 1.05;
 
@@ -33,7 +36,7 @@ const OF_ITS_CALLS: f64 = 1.2;
 
 /// Times the cost of another, on a full core and at a fixed rate. The no-op stands for what any filter
 /// in WebAssembly costs; the routes and clusters are those that Podpin needs in that mode.
-const TARGETS: [(Kind, &str, &str, f64, &[Regime]); 7] = [
+const TARGETS: [(Kind, &str, &str, f64, &[Regime]); 9] = [
     (Kind::Call, "authority", "no-op, by pod", 1.15, BOTH),
     (Kind::Call, "dynamic_host", "no-op, by pod", 1.3, BOTH),
     (Kind::Call, "endpoint", "no-op, by endpoint", 1.2, BOTH),
@@ -41,6 +44,8 @@ const TARGETS: [(Kind, &str, &str, f64, &[Regime]); 7] = [
     (Kind::Call, "redis, near hit", "authority", 1.03, BOTH),
     (Kind::Call, "sealed", "authority", 1.03, BOTH),
     (Kind::AnotherPath, "authority", "no-op", 1.05, BOTH),
+    (Kind::Call, "dynamic, endpoint", "Envoy alone", 1.12, &[Regime::Full]),
+    (Kind::Call, "dynamic, authority", "Envoy alone", 1.28, &[Regime::Full]),
 ];
 const BOTH: &[Regime] = &[Regime::Full, Regime::Paced];
 
@@ -65,6 +70,7 @@ pub(crate) fn of(report: &Report) -> Vec<Rule> {
         }
     }
     rules.extend(of_modules(report));
+    rules.extend(of_memory(report));
     rules.extend(of_sessions(report));
     rules
 }
@@ -91,6 +97,16 @@ fn of_modules(report: &Report) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// A dynamic module has no VM.
+fn of_memory(report: &Report) -> Vec<Rule> {
+    let names = ["dynamic, authority", "dynamic, endpoint"].into_iter();
+    let rule = |name| {
+        let above = report.memory(report.find(name)?)?.median - report.memory(0)?.median;
+        Some(Rule::at_most(DYNAMIC, above, &format!("MB above Envoy alone: {name}")))
+    };
+    names.filter_map(rule).collect()
 }
 
 /// Podpin loses no call and sends none to another pod.

@@ -375,7 +375,22 @@ impl HeaderMap for Fields<'_> {
     }
 
     fn keep(self) -> Packed {
-        self.fields().collect()
+        // At once what collecting does in many steps.
+        let size = |field: &Field| field.name.size + field.value.size + 2;
+        let head = 4 + 8 * self.fields.len();
+        let mut block = Vec::with_capacity(head + self.fields.iter().map(size).sum::<usize>());
+        block.extend_from_slice(&(self.fields.len() as u32).to_le_bytes());
+        for field in &self.fields {
+            block.extend_from_slice(&(field.name.size as u32).to_le_bytes());
+            block.extend_from_slice(&(field.value.size as u32).to_le_bytes());
+        }
+        for (name, value) in self.fields() {
+            for part in [name, value] {
+                block.extend_from_slice(part);
+                block.push(0);
+            }
+        }
+        Packed::new(block)
     }
 }
 

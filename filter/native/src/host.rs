@@ -2,12 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use podpin::config::Config;
 use podpin::host::{
     CallId, Callout, Direction, Host, Overtaken, Refused, SharedData, Source, Version,
 };
 use podpin::http::{self, Edit};
 use podpin::pods::Ordinal;
-use podpin::session::{Scope, Timestamp};
+use podpin::session::Timestamp;
+use podpin::steer::{Encoding, EndpointHeader, Steering};
 use podpin::telemetry::{Gauge, Metric, Note};
 
 use crate::attributes::{self, CODE_DETAILS, UPSTREAM_ADDRESS};
@@ -23,6 +25,8 @@ pub(crate) struct Around {
     pub(crate) callouts: Callouts,
     /// The names of the notes, in the order of [`Note::ALL`].
     notes: Vec<String>,
+    /// Endpoints are told to Envoy itself, so no header is to be kept by other instances.
+    tells_endpoints: bool,
 }
 
 /// The proxy as one hook of this module sees it.
@@ -52,9 +56,13 @@ pub(crate) struct Wishes {
 // === impl Around ===
 
 impl Around {
-    pub(crate) fn new(metrics: Metrics, callouts: Callouts, scope: &Scope) -> Self {
-        let notes = Note::ALL.map(|note| note.name(scope)).into();
-        Self { metrics, callouts, notes }
+    pub(crate) fn new(metrics: Metrics, callouts: Callouts, config: &Config) -> Self {
+        let notes = Note::ALL.map(|note| note.name(&config.served.scope)).into();
+        let tells_endpoints = matches!(
+            &config.steering,
+            Steering::Endpoint { header: EndpointHeader { encoding: Encoding::Base64, .. }, .. }
+        );
+        Self { metrics, callouts, notes, tells_endpoints }
     }
 
     fn name_of(&self, note: Note) -> &str {
@@ -158,6 +166,9 @@ impl Host for Envoy<'_, '_> {
 
     fn annotate(&mut self, note: Note, value: &str) {
         let around = self.around;
+        if note == Note::Header && around.tells_endpoints {
+            return;
+        }
         if let Some(hook) = self.hook_mut() {
             hook.set_filter_state(around.name_of(note), value.as_bytes());
         }

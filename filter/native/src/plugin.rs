@@ -67,7 +67,7 @@ impl Configuration {
         let version = env!("CARGO_PKG_VERSION");
         info!("version {version} serves {} by {}", config.served.scope.label(), config.steering);
         let callouts = Callouts::new(main.scheduler(), event::CALLOUTS);
-        let around = Around::new(metrics, callouts, &config.served.scope);
+        let around = Around::new(metrics, callouts, &config);
         let mut host = Envoy::on_main(main, &around);
         let worker = Worker::start(config, &mut host);
         let wanted = host.wishes.callouts;
@@ -84,7 +84,7 @@ impl Configuration {
                 }
             },
         };
-        let (waiting, streams) = (Waiting::new(), AtomicU64::new(1));
+        let (waiting, streams) = (Waiting::default(), AtomicU64::new(1));
         let plugin = Arc::new(Plugin { worker, around, waiting, streams });
         Some(Self { plugin, due, _ticker: ticker })
     }
@@ -121,6 +121,7 @@ impl Plugin {
         let wakes = self.worker.tick(&mut host);
         let wanted = host.wishes.callouts;
         self.around.callouts.want(wanted);
+        self.waiting.tick();
         self.waiting.wake(wakes);
     }
 

@@ -4,7 +4,7 @@
 //! core decides is carried out after it has returned and the filter is no longer borrowed, and whoever
 //! runs a hook holds a share of the stream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use podpin::filter::Filter;
@@ -27,7 +27,8 @@ pub(crate) struct Stream {
     plugin: Arc<Plugin>,
     id: ExchangeId,
     filter: RefCell<Filter>,
-    slot: Arc<Slot>,
+    /// Once it has waited.
+    slot: OnceCell<Arc<Slot>>,
     phase: Cell<Phase>,
     /// The response ends with its headers.
     is_bare: Cell<bool>,
@@ -77,8 +78,7 @@ fn answer(hook: &mut Hook<'_>, reply: &Reply) {
 impl Stream {
     pub(crate) fn new(plugin: Arc<Plugin>) -> Self {
         let (id, filter) = plugin.filter();
-        let slot = plugin.waiting.enter(id);
-        let (phase, is_bare) = (Cell::new(Phase::Request), Cell::default());
+        let (phase, is_bare, slot) = (Cell::new(Phase::Request), Cell::default(), OnceCell::new());
         Self { plugin, id, filter: RefCell::new(filter), slot, phase, is_bare }
     }
 
@@ -110,7 +110,7 @@ impl Stream {
 
     /// What the exchange waited for has come.
     pub(crate) fn on_scheduled(&self, hook: &mut Hook<'_>) {
-        for wake in self.slot.take() {
+        for wake in self.slot.get().map(|slot| slot.take()).unwrap_or_default() {
             if self.is_over() {
                 return;
             }
@@ -125,7 +125,7 @@ impl Stream {
             }
             self.plugin.around.callouts.want(wishes.callouts);
             match (flow, direction) {
-                (Flow::Wait, _) => self.slot.wait(|| hook.scheduler()),
+                (Flow::Wait, _) => self.wait(hook),
                 (Flow::Continue, Direction::Request) => hook.continue_request(),
                 (Flow::Continue, Direction::Response) => hook.continue_response(),
                 // Envoy never ends a response that was held and gets its body here.
@@ -140,7 +140,9 @@ impl Stream {
         if self.phase.replace(Phase::Ended) == Phase::Ended {
             return;
         }
-        self.plugin.waiting.leave(self.id);
+        if self.slot.get().is_some() {
+            self.plugin.waiting.leave(self.id);
+        }
         let Ok(mut filter) = self.filter.try_borrow_mut() else { return };
         let mut envoy = match hook {
             Some(hook) => Envoy::on_stream(hook, &self.plugin.around),
@@ -189,9 +191,14 @@ impl Stream {
         }
         self.plugin.around.callouts.want(wishes.callouts);
         if flow == Flow::Wait {
-            self.slot.wait(|| hook.scheduler());
+            self.wait(hook);
         }
         flow
+    }
+
+    /// What it waits for may have come by now.
+    fn wait(&self, hook: &Hook<'_>) {
+        self.slot.get_or_init(|| self.plugin.waiting.enter(self.id, hook.scheduler()));
     }
 
     fn headers(&self, hook: &mut Hook<'_>, flow: Flow) -> u32 {

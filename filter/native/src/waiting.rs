@@ -9,78 +9,80 @@ use podpin::worker::Wake;
 
 use crate::envoy::Scheduler;
 
-/// So many maps that threads hardly ever meet in one.
-const SHARDS: u64 = 16;
+/// What comes for an exchange before the hook has ended in which that begins to wait is kept until so many
+/// ticks have come: by then the exchange is over.
+const KEPT: u8 = 2;
 
-/// All exchanges of a configuration that may come to wait.
-pub(crate) struct Waiting(Vec<Mutex<HashMap<u64, Arc<Slot>>>>);
-
-/// What there is for one exchange. It may come before the hook has ended in which that began to wait.
+/// All exchanges of a configuration that wait.
 #[derive(Default)]
-pub(crate) struct Slot(Mutex<State>);
+pub(crate) struct Waiting(Mutex<All>);
 
 #[derive(Default)]
-struct State {
-    wakes: Vec<Wake>,
-    /// Since it waits.
-    scheduler: Option<Scheduler>,
+struct All {
+    slots: HashMap<u64, Arc<Slot>>,
+    /// For exchanges that do not wait, or not yet, and how many ticks came since.
+    early: HashMap<u64, (Vec<Wake>, u8)>,
+}
+
+/// An exchange that waits.
+pub(crate) struct Slot {
+    scheduler: Scheduler,
+    wakes: Mutex<Vec<Wake>>,
 }
 
 // === impl Waiting ===
 
 impl Waiting {
-    pub(crate) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
-    }
-
-    /// An exchange begins.
-    pub(crate) fn enter(&self, id: ExchangeId) -> Arc<Slot> {
-        let slot = Arc::<Slot>::default();
-        if let Some(shard) = self.0.get((id.0 % SHARDS) as usize) {
-            held(shard).insert(id.0, slot.clone());
+    /// An exchange waits, for the first time.
+    pub(crate) fn enter(&self, id: ExchangeId, scheduler: Scheduler) -> Arc<Slot> {
+        let mut all = held(&self.0);
+        let (wakes, _) = all.early.remove(&id.0).unwrap_or_default();
+        let has_wakes = !wakes.is_empty();
+        let slot = Arc::new(Slot { scheduler, wakes: Mutex::new(wakes) });
+        all.slots.insert(id.0, slot.clone());
+        if has_wakes {
+            slot.scheduler.commit(0);
         }
         slot
     }
 
-    /// It is over.
+    /// An exchange that waited is over.
     pub(crate) fn leave(&self, id: ExchangeId) {
-        if let Some(shard) = self.0.get((id.0 % SHARDS) as usize) {
-            held(shard).remove(&id.0);
-        }
+        held(&self.0).slots.remove(&id.0);
     }
 
     /// Wakes exchanges, those that are not over.
     pub(crate) fn wake(&self, wakes: Vec<(ExchangeId, Wake)>) {
+        if wakes.is_empty() {
+            return;
+        }
+        let mut all = held(&self.0);
         for (id, wake) in wakes {
-            let shard = self.0.get((id.0 % SHARDS) as usize);
-            let slot = shard.and_then(|shard| held(shard).get(&id.0).cloned());
-            if let Some(slot) = slot {
-                let mut state = held(&slot.0);
-                state.wakes.push(wake);
-                if let Some(scheduler) = &state.scheduler {
-                    scheduler.commit(0);
+            match all.slots.get(&id.0) {
+                Some(slot) => {
+                    held(&slot.wakes).push(wake);
+                    slot.scheduler.commit(0);
                 }
+                None => all.early.entry(id.0).or_default().0.push(wake),
             }
         }
+    }
+
+    /// Forgets what came for exchanges that are over.
+    pub(crate) fn tick(&self) {
+        held(&self.0).early.retain(|_, (_, ticks)| {
+            *ticks += 1;
+            *ticks <= KEPT
+        });
     }
 }
 
 // === impl Slot ===
 
 impl Slot {
-    /// The exchange waits from now on.
-    pub(crate) fn wait(&self, scheduler: impl FnOnce() -> Scheduler) {
-        let mut state = held(&self.0);
-        let has_wakes = !state.wakes.is_empty();
-        let scheduler = state.scheduler.get_or_insert_with(scheduler);
-        if has_wakes {
-            scheduler.commit(0);
-        }
-    }
-
-    /// What came for it.
+    /// What came.
     pub(crate) fn take(&self) -> Vec<Wake> {
-        std::mem::take(&mut held(&self.0).wakes)
+        std::mem::take(&mut held(&self.wakes))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The proxies that are compared.
 
+mod dynamic;
 pub(crate) mod haproxy;
 mod native;
 mod podpin;
@@ -54,6 +55,7 @@ const BODIES: &[Kind] = &[
 pub(crate) fn all(ground: &Ground) -> Result<Vec<Contender>> {
     let mut all = native::all(ground)?;
     all.extend(podpin::all(ground)?);
+    all.extend(dynamic::all(ground)?);
     if let Some(only) = only() {
         let mut number = 0;
         all.retain(|contender| {
