@@ -2,6 +2,7 @@
 
 mod abi;
 mod configuration;
+mod cut_off;
 mod gone;
 mod metrics;
 mod panics;
@@ -15,6 +16,9 @@ mod scenarios {
     mod shared_data {
         kit::each_scenario!(kit::setup::RealEnvoy::native);
         kit::each_scenario_of_original_dst!(kit::setup::RealEnvoy::native);
+        kit::each_modern_scenario!(kit::setup::RealEnvoy::native;
+            authority: Authority, dynamic_host: DynamicHost;
+            endpoint: Endpoint, override_host: OverrideHost, original_dst: OriginalDst);
     }
 
     mod sealed {
@@ -26,6 +30,22 @@ mod scenarios {
             kit::setup::RealEnvoy::native_with_redis(scene, kit::mini_redis::Front::Webdis)
         }
         kit::each_scenario!(driver);
+        mod modern {
+            mod authority {
+                use super::super::*;
+                kit::scenario_tests! { driver, Authority;
+                    a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
+                }
+            }
+            mod endpoint {
+                use super::super::*;
+                kit::scenario_tests! { driver, Endpoint;
+                    a_remembered_key_keeps_its_pod,
+                    a_task_keeps_its_pod,
+                }
+            }
+        }
     }
 
     mod upstash {
