@@ -10,6 +10,7 @@ use crate::modern::{Ruling, weight};
 use crate::pods::{Ordinal, Place};
 use crate::session::{Pin, SessionKey, Timestamp, User};
 use crate::store::{Binding, Lookup, Wake};
+use crate::telemetry::Metric;
 
 impl Filter {
     /// What the rules say of a request. None concerns a GET or a DELETE, which the era does not have.
@@ -68,7 +69,9 @@ impl Filter {
         let Some(kept) = &self.worker.kept else { return Some(Binding::Failed) };
         let now = host.now();
         let pin = Pin { place, incarnation: None, subject: None, bound_at: now, used_at: now };
-        kept.bind(host, self.id, key, pin, now)
+        let binding = kept.bind(host, self.id, key, pin, now)?;
+        count_kept(host, binding);
+        Some(binding)
     }
 
     /// Drops what is kept of a key.
@@ -83,11 +86,14 @@ impl Filter {
     pub(super) fn kept(&self, host: &mut impl Host, wake: Wake) -> Event<'static> {
         match wake {
             Wake::Looked(found) => Event::Looked(self.unless_lost(host, found)),
-            Wake::Stored(binding) => Event::Stored(binding),
+            Wake::Stored(binding) => {
+                count_kept(host, binding);
+                Event::Stored(binding)
+            }
         }
     }
 
-    pub(super) fn response_to_ruled(&self, host: &impl Host) -> ResponseHead {
+    pub(super) fn response_to_ruled(&self, host: &mut impl Host) -> ResponseHead {
         let response = match &*self.exchange {
             Exchange::Ruled(ruled) if ruled.may_make_task() => head_of(host),
             _ => ResponseHead::of(host.response_status()),
@@ -99,6 +105,10 @@ impl Filter {
             true => host.response_source(),
             false => Source::Pod,
         };
+        if let (Source::Pod, Some(place)) = (source, self.sent_to) {
+            let now = host.now();
+            self.worker.watch.is_there(host, place, now);
+        }
         ResponseHead { source, answered_by, ..response }
     }
 
@@ -113,6 +123,12 @@ impl Filter {
             self.forget(host, key);
         }
         Lookup::Unknown
+    }
+}
+
+fn count_kept(host: &mut impl Host, binding: Binding) {
+    if binding == Binding::Bound {
+        host.count(Metric::Kept);
     }
 }
 

@@ -36,11 +36,13 @@ pub enum Metric {
     Readmitted,
     /// Requests that missed their endpoint, although it answers others: steering has no effect.
     Unsteered,
+    /// Keys and tasks whose pod was written down.
+    Kept,
 }
 
 impl Metric {
     /// Those that count no decision.
-    const OTHERS: [Self; 13] = [
+    const OTHERS: [Self; 14] = [
         Self::Evicted,
         Self::Stripped,
         Self::RandomMissing,
@@ -54,6 +56,7 @@ impl Metric {
         Self::Ejected,
         Self::Readmitted,
         Self::Unsteered,
+        Self::Kept,
     ];
 
     /// All of them.
@@ -89,6 +92,7 @@ impl Metric {
             Self::Ejected => "ejected",
             Self::Readmitted => "readmitted",
             Self::Unsteered => "unsteered",
+            Self::Kept => "kept",
         };
         format!("podpin_{word}_total")
     }

@@ -35,6 +35,9 @@ const AT_ITS_WORD: Duration = Duration::from_millis(5);
 /// For so long after a pod has lost a session it is not.
 const MISTRUST: Duration = Duration::from_secs(60);
 
+/// So long after pods were doubted those that are there have answered.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// So many pods are kept in mind by one thread.
 const MOST: usize = 20_000;
 
@@ -64,6 +67,8 @@ struct State {
     /// at this number of its changes.
     out: Sorted<Ordinal, bool>,
     changes: Option<u32>,
+    /// Since when there are some that were not tried.
+    doubted_at: Option<Timestamp>,
     /// Sessions that are being opened, and so not counted in the ledger yet.
     opening: Sorted<Ordinal, u32>,
     /// What was heard of each.
@@ -148,7 +153,7 @@ impl Watch {
     }
 
     /// The pod of a key: of those that take new sessions, the one with the greatest weight. And whether that is
-    /// more than a guess, as it is while all are out.
+    /// more than a guess: not while it is being found out which pods there are.
     pub fn choose(
         &self,
         host: &impl Host,
@@ -156,17 +161,26 @@ impl Watch {
         weight: impl Fn(Ordinal) -> u64,
     ) -> Option<(Ordinal, bool)> {
         let mut state = self.state.lock();
-        while let Some(pod) = placement.heaviest(&weight, |one| state.out.get(one).is_none()) {
+        loop {
+            let (out, untried) = (&state.out, |failed: &bool| !failed);
+            let there = placement.heaviest(&weight, |one| out.get(one).is_none());
+            // If all are out, the lowest that was not tried yet is the likeliest to be there.
+            let likeliest = || placement.lowest(|one| out.get(one).is_some_and(untried));
+            let Some(pod) = there.or_else(likeliest) else {
+                return Some((placement.heaviest(&weight, |_| true)?, false));
+            };
+            // Another thread may have just found it out, or back.
             let known = self.ledger.known(host, Place::Pod(pod));
-            if !known.is_out() {
-                return Some((pod, true));
+            let is_out = known.is_out().then(|| known.has_failed());
+            match is_out {
+                now if now.as_ref() == state.out.get(pod) => {
+                    let is_sure = is_out.is_none() && state.is_settled(|| host.now());
+                    return Some((pod, is_sure));
+                }
+                Some(has_failed) => drop(state.out.insert(pod, has_failed)),
+                None => drop(state.out.remove(pod)),
             }
-            // Another thread has just found that out.
-            state.out.insert(pod, known.has_failed());
         }
-        let untried = |one| state.out.get(one).is_some_and(|has_failed| !has_failed);
-        let guess = placement.heaviest(&weight, untried);
-        Some((guess.or_else(|| placement.heaviest(&weight, |_| true))?, false))
     }
 
     /// Whether a place is one that requests reach, and that has not been lost since `since`.
@@ -306,6 +320,22 @@ impl Watch {
         }
     }
 
+    /// A pod has answered a request of no session. Where one is not there, those that nothing is known of are not
+    /// taken for granted, so this is to be known.
+    pub fn is_there(&self, host: &mut impl Host, place: Place, now: Timestamp) {
+        let Place::Pod(pod) = place else { return };
+        let mut state = self.state.lock();
+        let (is_out, is_new) = (state.out.get(pod).is_some(), state.heard.get(place).is_none());
+        if is_new {
+            // Of its sessions that says nothing.
+            keep(&mut state.heard, place, Heard { last: Timestamp::default(), lost_at: None });
+        }
+        drop(state);
+        if is_out || is_new {
+            self.ledger.update(host, place, &mut |known| known.answered(now) || is_new);
+        }
+    }
+
     /// Takes the response to a callout, if it is one of its own.
     pub fn on_call_response(
         &self,
@@ -337,6 +367,18 @@ impl Watch {
             self.scout(host, ordinals, scouted, now);
         }
         self.overdue(now)
+    }
+}
+
+impl State {
+    /// Whether it has been found out which pods there are: where some were doubted, all have been asked by now.
+    fn is_settled(&mut self, now: impl Fn() -> Timestamp) -> bool {
+        if self.out.iter().all(|(_, has_failed)| *has_failed) {
+            self.doubted_at = None;
+            return true;
+        }
+        let now = now();
+        now.apart(*self.doubted_at.get_or_insert(now)) >= SETTLED
     }
 }
 

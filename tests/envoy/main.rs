@@ -11,6 +11,7 @@ mod examples;
 mod gateway;
 mod identity;
 mod ipv6;
+mod keys;
 mod load;
 mod malformed;
 mod methods;

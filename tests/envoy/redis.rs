@@ -5,6 +5,7 @@ mod interrupted;
 mod signed;
 mod subjects;
 mod successors;
+mod tasks;
 mod versions;
 
 use std::collections::HashSet;

@@ -19,6 +19,8 @@ pub enum Server {
     Python2,
     /// The reference server, of MCP's TypeScript SDK.
     Everything,
+    /// Of FastMCP, with tasks.
+    FastMcp,
 }
 
 /// A client.
@@ -39,6 +41,7 @@ impl Client {
 pub enum Newest {
     Python2,
     TypeScript2,
+    FastMcp,
 }
 
 /// How they talk.
@@ -62,6 +65,7 @@ impl Program {
             Server::Python1 => ("python-1/bin/python", "server.py"),
             Server::Python2 => ("python-2/bin/python", "server.py"),
             Server::Everything => ("node", "everything.mjs"),
+            Server::FastMcp => ("fastmcp/bin/python", "fastmcp_server.py"),
         };
         let mut arguments = vec![ip.to_string(), port.to_string()];
         arguments.extend((transport == Transport::Sse).then(|| "--sse".to_owned()));
@@ -87,6 +91,7 @@ impl Program {
         let (runner, program) = match client {
             Newest::Python2 => ("python-2/bin/python", "auto.py"),
             Newest::TypeScript2 => ("node", "auto.mjs"),
+            Newest::FastMcp => ("fastmcp/bin/python", "fastmcp_client.py"),
         };
         Self::run(runner, program, &[])
     }
