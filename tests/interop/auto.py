@@ -6,9 +6,11 @@ import json
 import os
 import sys
 
+import httpx2
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class ToolError(Exception):
@@ -31,13 +33,34 @@ async def call(client, order):
     return client, {"result": structured["result"] if structured.keys() == {"result"} else text}
 
 
+async def settle(client, order):
+    """Has so many users, each with a header of their own, make calls in two rounds. Counts those that failed."""
+    failures = []
+    turn = asyncio.Semaphore(10)
+
+    async def one(user):
+        headers, timeout = {order["header"]: f"user-{user}"}, httpx2.Timeout(30, read=300)
+        http = httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False)
+        async with turn, http, Client(streamable_http_client(order["url"], http_client=http)) as own:
+            for _ in range(order["calls"]):
+                try:
+                    _, answer = await call(own, {"name": "settle"})
+                    assert answer["result"] == "settled", answer
+                except Exception as error:
+                    failures.append(str(error) or repr(error))
+
+    await asyncio.gather(*(one(user) for user in range(order["users"])))
+    return client, {"failed": len(failures), "first": failures[:1]}
+
+
 async def main():
     client = None
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
-        do = {"connect": connect, "call": call}[order["op"]]
+        do = {"connect": connect, "call": call, "settle": settle}[order["op"]]
         try:
-            client, more = await asyncio.wait_for(do(client, order), TIMEOUT)
+            async with asyncio.timeout(TIMEOUT):
+                client, more = await do(client, order)
             answer = {"ok": True, **more}
         except Exception as error:
             answer = {"ok": False, "class": type(error).__name__, "message": str(error) or repr(error)}

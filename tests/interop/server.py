@@ -11,6 +11,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 try:
     from mcp.server.mcpserver import Context, MCPServer
+    from mcp_types import InputRequiredResult
 
     GENERATION = 2
 except ImportError:
@@ -36,6 +37,15 @@ def pid() -> int:
     return os.getpid()
 
 
+def add_settle(server):
+    # The first generation does not have it.
+    def settle(ctx: Context) -> str | InputRequiredResult:
+        """Takes two rounds, of which the second has the state of the first, sealed by this process."""
+        return ctx.request_state or InputRequiredResult(request_state="settled")
+
+    server.add_tool(settle)
+
+
 def app(sse: bool):
     if GENERATION == 2:
         server = MCPServer("interop")
@@ -45,6 +55,8 @@ def app(sse: bool):
         options = {}
     server.add_tool(bump)
     server.add_tool(pid)
+    if GENERATION == 2:
+        add_settle(server)
     return server.sse_app(**options) if sse else server.streamable_http_app(**options)
 
 

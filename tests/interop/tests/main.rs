@@ -35,6 +35,7 @@ struct Cluster {
 fn call_of(server: Server) -> Value {
     match server {
         Server::Everything => json!({"op": "call", "name": "echo", "arguments": {"message": "a"}}),
+        Server::FastMcp => json!({"op": "call", "name": "pid", "arguments": {}}),
         Server::Python1 | Server::Python2 => {
             json!({"op": "call", "name": "bump", "arguments": {"key": "a"}})
         }
