@@ -45,9 +45,9 @@ impl Report {
             Cause::ALL.into_iter().filter(|it| *it != Cause::None).map(lost).sum::<u64>();
         let _ = writeln!(
             text,
-            "In {:.0} minutes {} calls were served and {} things broken. {explained} losses are explained by \
+            "In {} minutes {} calls were served and {} things broken. {explained} losses are explained by \
              that, {}\nare not; {} calls hung, and {} were answered by a wrong pod.\n",
-            self.time.as_secs_f64() / 60.0,
+            minutes(self.time),
             counts.calls(),
             self.broken.len(),
             lost(Cause::None),
@@ -115,7 +115,7 @@ impl Report {
             let (warm, end) = line.ends().or(first.zip(last)).unwrap_or_default();
             table.row([
                 format!("Envoy {}, its longest life", envoy + 1),
-                format!("{:.0}", line.duration().as_secs_f64() / 60.0),
+                minutes(line.duration()),
                 format!("{warm:.1}"),
                 format!("{end:.1}"),
                 format!("{:.1}", line.most()),
@@ -146,6 +146,13 @@ impl Report {
         fs::write(file, format!("{head}{BEGIN}\n{figures}\n{END}{tail}"))?;
         Ok(())
     }
+}
+
+/// Whole ones, of a run that took many.
+fn minutes(time: Duration) -> String {
+    let minutes = time.as_secs_f64() / 60.0;
+    let digits = usize::from(minutes < 10.0);
+    format!("{minutes:.digits$}")
 }
 
 fn cause_of(what: What) -> Cause {
