@@ -83,8 +83,8 @@ test-golden: prerequisites build ## Runs that golden file on the Envoy that Envo
 	ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
 	  $(CARGO) test --locked --workspace --test envoy gateway:: -- --skip scenarios::
 
-test-interop: prerequisites-interop build envoy ## Runs the servers and clients of MCP's other SDKs
-	$(CARGO) test --locked --package podpin-tests --test interop
+test-interop: prerequisites-interop build envoy ## Runs the servers and clients of MCP's SDKs; RECORD=yes writes what they did
+	RECORD=$(RECORD) $(CARGO) test --locked --package podpin-tests --test interop
 
 image: build ## Writes dist/image/, the module as an OCI image layout; SOURCE is where its source is
 	@$(CARGO) run --locked --quiet --package podpin-image dist/podpin.wasm dist $(SOURCE) > dist/digests.txt
@@ -113,7 +113,7 @@ fuzz: prerequisites-fuzz ## Feeds anything at all to the filter, for a minute; o
 	@fuzz/run $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
-	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio tests/gateway); \
+	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio tests/gateway tests/interop/go); \
 	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings

@@ -5,13 +5,23 @@ import {
   StreamableHTTPClientTransport,
   StreamableHTTPError,
 } from '../../.tools/interop/node_modules/@modelcontextprotocol/sdk/dist/esm/client/streamableHttp.js';
-import { McpError } from '../../.tools/interop/node_modules/@modelcontextprotocol/sdk/dist/esm/types.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  McpError,
+  ProgressNotificationSchema,
+} from '../../.tools/interop/node_modules/@modelcontextprotocol/sdk/dist/esm/types.js';
 import { run } from './client.mjs';
 
 await run({
   Client,
   StreamableHTTPClientTransport,
   SSEClientTransport,
+  handle(client, { sample, elicit, progress }) {
+    client.setRequestHandler(CreateMessageRequestSchema, sample);
+    client.setRequestHandler(ElicitRequestSchema, elicit);
+    client.setNotificationHandler(ProgressNotificationSchema, progress);
+  },
   numbersOf(error) {
     if (error instanceof StreamableHTTPError) {
       return { status: error.code };

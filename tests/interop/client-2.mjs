@@ -14,6 +14,11 @@ await run({
   StreamableHTTPClientTransport,
   SSEClientTransport,
   options: { versionNegotiation: { mode: 'legacy' } },
+  handle(client, { sample, elicit, progress }) {
+    client.setRequestHandler('sampling/createMessage', sample);
+    client.setRequestHandler('elicitation/create', elicit);
+    client.setNotificationHandler('notifications/progress', progress);
+  },
   numbersOf(error) {
     if (error instanceof SdkHttpError) {
       return { status: error.status };

@@ -1,24 +1,81 @@
 // What the clients for JavaScript have in common: orders on stdin, answers on stdout, as README.md says.
-// `numbersOf` finds in an error the HTTP status and the code of JSON-RPC, where it has any.
+// `numbersOf` finds in an error the HTTP status and the code of JSON-RPC, where it has any, and
+// `handle` has a client answer two requests of servers, and note progress.
 import { createInterface } from 'node:readline';
 
 const TIMEOUT = 20_000;
+// For notifications of a call that has been answered.
+const LATE = 2_000;
 
 class NotConnected extends Error {}
 class ToolError extends Error {}
 class TimeoutError extends Error {}
 
-export async function run({ Client, StreamableHTTPClientTransport, SSEClientTransport, options, numbersOf }) {
+export async function run(sdk) {
+  const orders = ordersOf(sdk);
+  for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await answer(orders, JSON.parse(line), sdk.numbersOf))}\n`);
+  }
+  // Leaves what is open as it is, as a client that dies does.
+  process.exit(0);
+}
+
+async function answer(orders, order, numbersOf) {
+  try {
+    const doing = orders[order.op](order);
+    // The orders in it have this time each.
+    return { ok: true, ...(await (order.op === 'together' ? doing : inTime(doing))) };
+  } catch (error) {
+    const { status = null, code = null } = numbersOf(error);
+    return { ok: false, class: error.constructor.name, status, code, message: error.message };
+  }
+}
+
+async function inTurn(script, sdk) {
+  const orders = ordersOf(sdk);
+  const answers = [];
+  for (const order of script) {
+    answers.push(await answer(orders, order, sdk.numbersOf));
+  }
+  return answers;
+}
+
+const sample = ({ params }) => {
+  const content = [params.messages.at(-1).content].flat()[0];
+  return { role: 'assistant', model: 'interop', content: { type: 'text', text: `sampled: ${content.text}` } };
+};
+
+const elicit = () => ({ action: 'accept', content: { name: 'Ada' } });
+
+// What one connection does for each order.
+function ordersOf(sdk) {
+  const { Client, StreamableHTTPClientTransport, SSEClientTransport, options, handle } = sdk;
   let client;
   let transport;
+  // The steps that the last call has told of, and what waits for one more.
+  let told = [];
+  let next = () => {};
 
   const open = () => client ?? fail(new NotConnected('connect first'));
-  const orders = {
+  const heard = async (wanted) => {
+    while (told.length < wanted) {
+      await new Promise((one) => (next = one));
+    }
+  };
+  // Not by `onprogress` of the call, which the SDK drops as soon as it has read the result: the last of
+  // them may not have been handled by then.
+  const progress = ({ params }) => {
+    told.push(params.progress);
+    next();
+  };
+  return {
     async connect({ url, transport: kind, headers }) {
       await client?.close().catch(() => {});
       const Transport = kind === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
       transport = new Transport(new URL(url), { requestInit: { headers } });
-      const connecting = new Client({ name: 'interop', version: '1' }, options);
+      const capabilities = { sampling: {}, elicitation: {} };
+      const connecting = new Client({ name: 'interop', version: '1' }, { ...options, capabilities });
+      handle(connecting, { sample, elicit, progress });
       connecting.onerror = (error) => console.error('aside:', error);
       client = connecting;
       try {
@@ -29,18 +86,24 @@ export async function run({ Client, StreamableHTTPClientTransport, SSEClientTran
       }
     },
 
-    async call({ name, arguments: values }) {
-      const { content, structuredContent, isError } = await open().callTool({ name, arguments: values });
-      const text = content.map((block) => block.text ?? '').join('');
-      if (isError) {
-        throw new ToolError(text);
+    async call({ name, arguments: values, progress: wanted = 0 }) {
+      const params = { name, arguments: values };
+      if (wanted === 0) {
+        return resultOf(await open().callTool(params));
       }
-      if (structuredContent === undefined) {
-        return { result: text };
-      }
-      // Python's servers wrap so what is no object.
-      const wrapped = Object.keys(structuredContent).join() === 'result';
-      return { result: wrapped ? structuredContent.result : structuredContent };
+      told = [];
+      const result = resultOf(await open().callTool({ ...params, _meta: { progressToken: name } }));
+      await Promise.race([heard(wanted), new Promise((late) => setTimeout(late, LATE))]);
+      return { ...result, progress: told };
+    },
+
+    async tools() {
+      const { tools } = await open().listTools();
+      return { tools: tools.map((tool) => tool.name).sort() };
+    },
+
+    async together({ scripts }) {
+      return { answers: await Promise.all(scripts.map((script) => inTurn(script, sdk))) };
     },
 
     async ping() {
@@ -62,20 +125,19 @@ export async function run({ Client, StreamableHTTPClientTransport, SSEClientTran
       return { session: transport.sessionId ?? null };
     },
   };
+}
 
-  for await (const line of createInterface({ input: process.stdin })) {
-    let answer;
-    try {
-      const order = JSON.parse(line);
-      answer = { ok: true, ...(await inTime(orders[order.op](order))) };
-    } catch (error) {
-      const { status = null, code = null } = numbersOf(error);
-      answer = { ok: false, class: error.constructor.name, status, code, message: error.message };
-    }
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
+function resultOf({ content, structuredContent, isError }) {
+  const text = content.map((block) => block.text ?? '').join('');
+  if (isError) {
+    throw new ToolError(text);
   }
-  // Leaves what is open as it is, as a client that dies does.
-  process.exit(0);
+  if (structuredContent === undefined) {
+    return { result: text };
+  }
+  // Python's servers wrap so what is no object.
+  const wrapped = Object.keys(structuredContent).join() === 'result';
+  return { result: wrapped ? structuredContent.result : structuredContent };
 }
 
 function fail(error) {

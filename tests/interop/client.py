@@ -9,6 +9,7 @@ import sys
 from mcp import ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CreateMessageResult, ElicitResult, TextContent
 
 # The library that the SDK asks by, which is another one in the second generation.
 try:
@@ -17,6 +18,8 @@ except ImportError:
     import httpx
 
 TIMEOUT = 20
+# For notifications of a call that has been answered.
+LATE = 2
 
 
 class NotConnected(Exception):
@@ -74,7 +77,8 @@ class Connection:
             raise TimeoutError("the transport neither answers nor ends")
 
     async def _run(self):
-        async with self._streams() as streams, ClientSession(*streams[:2]) as session:
+        callbacks = {"sampling_callback": sample, "elicitation_callback": elicit}
+        async with self._streams() as streams, ClientSession(*streams[:2], **callbacks) as session:
             while call := await self._calls.get():
                 ask, result = call
                 try:
@@ -116,6 +120,16 @@ class Connection:
         self.session_id = session_id
 
 
+async def sample(_context, params):
+    content = params.messages[-1].content
+    content = TextContent(type="text", text=f"sampled: {content.text}")
+    return CreateMessageResult(role="assistant", model="interop", content=content)
+
+
+async def elicit(_context, _params):
+    return ElicitResult(action="accept", content={"name": "Ada"})
+
+
 def cause(error):
     """What is in the groups that the SDK's tasks wrap an error in."""
     while isinstance(error, BaseExceptionGroup):
@@ -138,8 +152,27 @@ class Client:
         self._connection = await Connection.open(order)
 
     async def call(self, order):
-        result = await self._ask(lambda session: session.call_tool(order["name"], order.get("arguments")))
-        result = result.model_dump(mode="json", by_alias=True)
+        wanted, progress = order.get("progress", 0), []
+        complete = asyncio.Event()
+
+        async def note(*step):
+            progress.append(step[0])
+            if len(progress) >= wanted:
+                complete.set()
+
+        result = await self._ask(
+            lambda session: session.call_tool(
+                order["name"], order.get("arguments"), progress_callback=note if wanted else None
+            )
+        )
+        answer = self._answer(result.model_dump(mode="json", by_alias=True))
+        if wanted:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(complete.wait(), LATE)
+            answer["progress"] = [int(step) for step in progress]
+        return answer
+
+    def _answer(self, result):
         text = "".join(block.get("text", "") for block in result["content"])
         if result["isError"]:
             raise ToolError(text)
@@ -148,6 +181,13 @@ class Client:
             return {"result": text}
         # The SDK's servers wrap so what is no object.
         return {"result": structured["result"] if structured.keys() == {"result"} else structured}
+
+    async def tools(self, _order):
+        result = await self._ask(lambda session: session.list_tools())
+        return {"tools": sorted(tool.name for tool in result.tools)}
+
+    async def together(self, order):
+        return {"answers": await asyncio.gather(*map(in_turn, order["scripts"]))}
 
     async def ping(self, _order):
         await self._ask(lambda session: session.send_ping())
@@ -181,14 +221,22 @@ def failure(error):
     }
 
 
+async def answer(client, order):
+    try:
+        return {"ok": True, **await client.do(order)}
+    except Exception as error:
+        return failure(error)
+
+
+async def in_turn(orders):
+    client = Client()
+    return [await answer(client, order) for order in orders]
+
+
 async def main():
     client = Client()
     while line := await asyncio.to_thread(sys.stdin.readline):
-        try:
-            answer = {"ok": True, **await client.do(json.loads(line))}
-        except Exception as error:
-            answer = failure(error)
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(await answer(client, json.loads(line))), flush=True)
     # Leaves what is open as it is, as a client that dies does.
     os._exit(0)
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +13,8 @@ use crate::root;
 /// A server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Server {
+    /// Of MCP's Rust SDK.
+    Rmcp,
     /// Of MCP's Python SDK 1.
     Python1,
     /// Of MCP's Python SDK 2.
@@ -21,19 +23,37 @@ pub enum Server {
     Everything,
     /// Of FastMCP, with tasks.
     FastMcp,
+    /// Of MCP's Go SDK.
+    Go,
 }
 
 /// A client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Client {
+    Rmcp,
     Python1,
     Python2,
     TypeScript1,
     TypeScript2,
+    Go,
+    Java,
 }
 
 impl Client {
-    pub const ALL: [Self; 4] = [Self::Python1, Self::Python2, Self::TypeScript1, Self::TypeScript2];
+    pub const ALL: [Self; 7] = [
+        Self::Rmcp,
+        Self::Python1,
+        Self::Python2,
+        Self::TypeScript1,
+        Self::TypeScript2,
+        Self::Go,
+        Self::Java,
+    ];
+
+    /// Those that know a transport.
+    pub fn of(transport: Transport) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |it| *it != Self::Rmcp || transport != Transport::Sse)
+    }
 }
 
 /// A client that takes the newest protocol version that a server has.
@@ -48,7 +68,21 @@ pub enum Newest {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
     StreamableHttp,
+    /// The same with responses that are one JSON message. Of Python's servers only.
+    Json,
     Sse,
+}
+
+impl Transport {
+    /// Where it is served.
+    pub fn path(self) -> &'static str {
+        if self == Self::Sse { "/sse" } else { "/mcp" }
+    }
+
+    /// Its name in an order to a client.
+    pub fn name(self) -> &'static str {
+        if self == Self::Sse { "sse" } else { "http" }
+    }
 }
 
 /// A process that ends when its standard input is closed.
@@ -61,15 +95,21 @@ pub struct Program {
 impl Program {
     /// A server on this address, once it accepts connections.
     pub fn serve(server: Server, transport: Transport, ip: IpAddr, port: u16) -> Result<Self> {
-        let (runner, program) = match server {
-            Server::Python1 => ("python-1/bin/python", "server.py"),
-            Server::Python2 => ("python-2/bin/python", "server.py"),
-            Server::Everything => ("node", "everything.mjs"),
-            Server::FastMcp => ("fastmcp/bin/python", "fastmcp_server.py"),
+        let mut command = match server {
+            Server::Rmcp => ours("server"),
+            Server::Python1 => installed("python-1/bin/python", Some("server.py")),
+            Server::Python2 => installed("python-2/bin/python", Some("server.py")),
+            Server::Everything => installed("node", Some("everything.mjs")),
+            Server::Go => installed("go/server", None),
+            Server::FastMcp => installed("fastmcp/bin/python", Some("fastmcp_server.py")),
         };
-        let mut arguments = vec![ip.to_string(), port.to_string()];
-        arguments.extend((transport == Transport::Sse).then(|| "--sse".to_owned()));
-        let mut program = Self::run(runner, program, &arguments)?;
+        command.arg(ip.to_string()).arg(port.to_string());
+        match transport {
+            Transport::StreamableHttp => {}
+            Transport::Json => drop(command.arg("--json")),
+            Transport::Sse => drop(command.arg("--sse")),
+        }
+        let mut program = Self::run(command)?;
         let said = program.line()?;
         ensure!(said == "ready", "{server:?} on {ip}:{port} says {said:?}");
         Ok(program)
@@ -77,23 +117,24 @@ impl Program {
 
     /// A client that takes orders.
     pub fn client(client: Client) -> Result<Self> {
-        let (runner, program) = match client {
-            Client::Python1 => ("python-1/bin/python", "client.py"),
-            Client::Python2 => ("python-2/bin/python", "client.py"),
-            Client::TypeScript1 => ("node", "client-1.mjs"),
-            Client::TypeScript2 => ("node", "client-2.mjs"),
-        };
-        Self::run(runner, program, &[])
+        Self::run(match client {
+            Client::Rmcp => ours("client"),
+            Client::Python1 => installed("python-1/bin/python", Some("client.py")),
+            Client::Python2 => installed("python-2/bin/python", Some("client.py")),
+            Client::TypeScript1 => installed("node", Some("client-1.mjs")),
+            Client::TypeScript2 => installed("node", Some("client-2.mjs")),
+            Client::Go => installed("go/client", None),
+            Client::Java => java(),
+        })
     }
 
     /// A client of both eras that takes orders to connect and to call.
     pub fn newest(client: Newest) -> Result<Self> {
-        let (runner, program) = match client {
-            Newest::Python2 => ("python-2/bin/python", "auto.py"),
-            Newest::TypeScript2 => ("node", "auto.mjs"),
-            Newest::FastMcp => ("fastmcp/bin/python", "fastmcp_client.py"),
-        };
-        Self::run(runner, program, &[])
+        Self::run(match client {
+            Newest::Python2 => installed("python-2/bin/python", Some("auto.py")),
+            Newest::TypeScript2 => installed("node", Some("auto.mjs")),
+            Newest::FastMcp => installed("fastmcp/bin/python", Some("fastmcp_client.py")),
+        })
     }
 
     /// Has a client do something. What came of it.
@@ -112,17 +153,14 @@ impl Program {
         let _ = self.process.wait();
     }
 
-    fn run(runner: &str, program: &str, arguments: &[String]) -> Result<Self> {
-        let installed = root().join(".tools/interop");
-        let mut process = Command::new(installed.join(runner))
-            .arg(PathBuf::from("tests/interop").join(program))
-            .args(arguments)
+    fn run(mut command: Command) -> Result<Self> {
+        let mut process = command
             .current_dir(root())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("no {runner}: run `tests/prerequisites interop`"))?;
+            .with_context(|| format!("no {command:?}: run `tests/prerequisites interop`"))?;
         let (orders, answers) = (process.stdin.take(), process.stdout.take());
         let answers = BufReader::new(answers.context("no output")?);
         Ok(Self { process, orders, answers })
@@ -140,4 +178,29 @@ impl Drop for Program {
         self.orders = None;
         self.kill();
     }
+}
+
+/// A program of `tests/interop/`, or what `tests/interop/install` made of it.
+fn installed(runner: &str, program: Option<&str>) -> Command {
+    let mut command = Command::new(root().join(".tools/interop").join(runner));
+    command.args(program.map(|program| PathBuf::from("tests/interop").join(program)));
+    command
+}
+
+/// The client in Java, with little memory.
+fn java() -> Command {
+    let mut command = Command::new("java");
+    let classes = root().join(".tools/interop/java").display().to_string();
+    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx128m"]);
+    command.args(["-cp", &format!("{classes}:{classes}/lib/*"), "Client"]);
+    command
+}
+
+/// The one in Rust, which Cargo builds beside the tests.
+fn ours(role: &str) -> Command {
+    let tests = std::env::current_exe().unwrap_or_default();
+    let built = tests.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    let mut command = Command::new(built.join("interop-rmcp"));
+    command.arg(role);
+    command
 }

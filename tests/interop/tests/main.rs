@@ -1,8 +1,12 @@
 //! Servers and clients of MCP's other SDKs, with Envoy and Podpin in between.
 
+mod by_hand;
 mod clients;
+mod matrix;
 mod modern;
+mod page;
 mod restarts;
+mod script;
 mod sse;
 
 use std::net::Ipv4Addr;
@@ -36,9 +40,7 @@ fn call_of(server: Server) -> Value {
     match server {
         Server::Everything => json!({"op": "call", "name": "echo", "arguments": {"message": "a"}}),
         Server::FastMcp => json!({"op": "call", "name": "pid", "arguments": {}}),
-        Server::Python1 | Server::Python2 => {
-            json!({"op": "call", "name": "bump", "arguments": {"key": "a"}})
-        }
+        _ => json!({"op": "call", "name": "bump", "arguments": {"key": "a"}}),
     }
 }
 
