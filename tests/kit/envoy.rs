@@ -237,9 +237,12 @@ impl Envoy {
         self.directory.path().join("envoy.log")
     }
 
-    /// The access log so far.
+    /// The lines of the access log so far. Envoy may be writing one more.
     pub fn access_log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default()
+        let file = self.directory.path().join("access.log");
+        let mut log = std::fs::read_to_string(file).unwrap_or_default();
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     /// The memory that it holds, in KB.
