@@ -139,9 +139,19 @@ impl Program {
 
     /// Has a client do something. What came of it.
     pub fn order(&mut self, order: &Value) -> Result<Value> {
+        self.begin(order)?;
+        self.answer()
+    }
+
+    /// Has a client begin to do something.
+    pub fn begin(&mut self, order: &Value) -> Result<()> {
         let orders = self.orders.as_mut().context("it has ended")?;
         writeln!(orders, "{order}")?;
-        orders.flush()?;
+        Ok(orders.flush()?)
+    }
+
+    /// What came of it.
+    pub fn answer(&mut self) -> Result<Value> {
         let answer = self.line()?;
         serde_json::from_str(&answer).with_context(|| answer)
     }

@@ -161,8 +161,6 @@ impl Client {
                 let Ok(Some(step)) = timeout(LATE, told.recv()).await else { break };
                 steps.push(step);
             }
-            // The SDK handles each in a task of its own.
-            steps.sort_by(f64::total_cmp);
             answer["progress"] = steps.into();
         }
         Ok(answer)

@@ -5,6 +5,7 @@ use kit::bootstrap::Bootstrap;
 use kit::interop::{Client, Program, Server, Transport};
 use kit::mode::Mode;
 use kit::sealed::sealed_by_env;
+use kit::wait::until;
 use serde_json::{Value, json};
 
 use crate::{Cluster, call_of, page};
@@ -67,6 +68,50 @@ async fn lose<const N: usize>(servers: [Server; N], change: Change) -> Result<()
     Ok(())
 }
 
+/// Of a server that keeps what it has said for clients that resume a stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_with_a_call_under_way_do_what_the_page_says() -> Result<()> {
+    let server = Server::Python2;
+    let mut cluster =
+        Cluster::start(Mode::Authority, server, Transport::StreamableHttp, |it| it).await?;
+    let connect = json!({"op": "connect", "url": cluster.envoy.url("/mcp"), "transport": "http"});
+    // Longer than any client waits.
+    let endless = json!({"op": "call", "name": "progress", "arguments": {"steps": 100_000}});
+    let mut clients = Vec::new();
+    for client in Client::ALL {
+        let mut program = Program::client(client)?;
+        is_ok(&program.order(&connect)?, client)?;
+        program.begin(&endless)?;
+        clients.push((client, program));
+    }
+    until("all calls to be under way", || async {
+        let stats = cluster.envoy.stats("upstream_rq_active").await.expect("Envoy's stats");
+        // Each has the stream of its session too.
+        (stats.values().sum::<u64>() as usize >= 2 * Client::ALL.len()).then_some(())
+    })
+    .await;
+    for ordinal in 0..3 {
+        cluster.kill(ordinal);
+        cluster.start_again(ordinal, cluster.ips[ordinal]).await;
+    }
+    let mut rows = Vec::new();
+    for (client, program) in &mut clients {
+        let answer = program.answer()?;
+        // Whether it is told at once depends on what it notices first.
+        let became = match client {
+            Client::Java if answer["ok"] == false => {
+                "fails, at the latest when its time is up".to_owned()
+            }
+            _ => told(&answer),
+        };
+        is_ok(&program.order(&connect)?, *client)?;
+        is_ok(&program.order(&call_of(server))?, *client)?;
+        rows.push(vec![page::client(*client)?, became]);
+    }
+    let heading = ["client", "the call that was under way"].map(str::to_owned);
+    page::same("under way", &page::table(&heading, &rows))
+}
+
 fn is_ok(answer: &Value, client: Client) -> Result<()> {
     ensure!(answer["ok"] == true, "{client:?}: {answer}");
     Ok(())
@@ -82,6 +127,9 @@ fn told(answer: &Value) -> String {
         // Which of them depends on whether the client has asked for its stream once more by then.
         "ErrSessionMissing" | "ErrConnectionClosed" => {
             return "`ErrSessionMissing` or `ErrConnectionClosed`".to_owned();
+        }
+        "TimeoutError" | "TimeoutException" => {
+            return "does not end before its time is up".to_owned();
         }
         _ => format!("`{class}`"),
     };

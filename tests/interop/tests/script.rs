@@ -133,11 +133,15 @@ impl Run {
     }
 }
 
-/// An answer without what is of no matter: how an error is put.
+/// An answer without what is of no matter: how an error is put, and in which order steps were noted, for
+/// some SDKs handle each in a task of its own.
 fn plain(answer: &Value) -> Value {
     let mut answer = answer.clone();
     if let Some(members) = answer.as_object_mut() {
         members.remove("message");
+    }
+    if let Some(steps) = answer.get_mut("progress").and_then(Value::as_array_mut) {
+        steps.sort_by(|one, other| one.as_f64().partial_cmp(&other.as_f64()).expect("numbers"));
     }
     answer
 }
