@@ -1,7 +1,6 @@
 //! A wrong configuration never serves; a changed one keeps what is open.
 
 use std::fs;
-use std::path::Path;
 
 use kit::bootstrap::{Bootstrap, MODULE, publish};
 use kit::client::Session;
