@@ -18,8 +18,8 @@ GATEWAYS_ENVOY := 1.39.3
 
 # The oldest that the dynamic module is for, and what is run on it: not each mode with each store.
 OLDEST_NATIVE := $(filter 1.39.%,$(ENVOYS))
-NATIVE_TESTS ?= abi:: configuration:: gone:: metrics:: panics:: reload:: scenarios::shared_data \
-  scenarios::sealed::endpoint scenarios::webdis::authority
+NATIVE_TESTS ?= abi:: configuration:: cut_off:: gone:: metrics:: panics:: properties:: reload:: shared:: \
+  scenarios::shared_data scenarios::sealed::endpoint scenarios::webdis::authority
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
@@ -90,7 +90,7 @@ image: build ## Writes dist/image/, the module as an OCI image layout; SOURCE is
 	@$(CARGO) run --locked --quiet --package podpin-image dist/podpin.wasm dist $(SOURCE) > dist/digests.txt
 	@cat dist/digests.txt
 
-release: prerequisites-istio image check ## Gathers in dist/ what is published: module, image, chart, bill of materials
+release: prerequisites-istio image native check ## Gathers in dist/ what is published: modules, image, chart, bill of materials
 	@tests/istio/install-tools
 	@istio/package $(CURDIR)/dist
 

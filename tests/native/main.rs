@@ -6,7 +6,9 @@ mod cut_off;
 mod gone;
 mod metrics;
 mod panics;
+mod properties;
 mod reload;
+mod shared;
 
 use kit::bootstrap::Bootstrap;
 use kit::pods::App;

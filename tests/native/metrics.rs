@@ -55,3 +55,23 @@ async fn two_configurations_in_one_process_share_nothing_but_it() {
     assert_eq!(setup.envoy.counter_of("another", "unknown").await, 1);
     assert_eq!(setup.envoy.counter("unknown").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_follows_the_level_of_envoys() {
+    let setup = super::changed(|example| example).await;
+    let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+    let ask = async || {
+        let got = Ask::tool("count").session("no-such-session").send(&http, &origin).await;
+        assert_eq!(got.expect("a response").status(), 404);
+    };
+    ask().await;
+    let is_told = || setup.envoy.log().contains("podpin: unknown:");
+    assert!(!is_told());
+    let level = format!("http://{}/logging?level=debug", setup.envoy.admin);
+    http.post(level).send().await.expect("the admin page");
+    until("a line of that level", async || {
+        ask().await;
+        is_told().then_some(())
+    })
+    .await;
+}

@@ -10,24 +10,14 @@ pub(crate) const CODE_DETAILS: u32 = 16;
 /// `upstream.address`.
 pub(crate) const UPSTREAM_ADDRESS: u32 = 41;
 
-/// Attributes that are strings, and say who somebody is or where a request came from.
-const NUMBERS: [(&str, &str, u32); 16] = [
-    ("request", "path", 0),
-    ("request", "url_path", 1),
-    ("request", "host", 2),
-    ("request", "scheme", 3),
-    ("request", "method", 4),
-    ("request", "referer", 6),
-    ("request", "useragent", 7),
-    ("request", "id", 9),
-    ("request", "protocol", 10),
-    ("source", "address", 24),
-    ("destination", "address", 26),
-    ("connection", "requested_server_name", 30),
-    ("connection", "subject_peer_certificate", 33),
-    ("connection", "dns_san_peer_certificate", 35),
-    ("connection", "uri_san_peer_certificate", 37),
-    ("connection", "sha256_peer_certificate_digest", 38),
+/// Attributes that are strings and say who somebody is, of the group `connection`. Others are not the same in
+/// all of a session, and so are refused as properties anyway.
+const OF_CONNECTION: [(&str, u32); 5] = [
+    ("requested_server_name", 30),
+    ("subject_peer_certificate", 33),
+    ("dns_san_peer_certificate", 35),
+    ("uri_san_peer_certificate", 37),
+    ("sha256_peer_certificate_digest", 38),
 ];
 
 /// Where a property is to be found.
@@ -45,10 +35,10 @@ impl<'a> Property<'a> {
             [one, two, namespace, key] if one == "metadata" && two == "filter_metadata" => {
                 Some(Self::Metadata(namespace, key))
             }
-            [group, name] => NUMBERS
+            [group, name] if group == "connection" => OF_CONNECTION
                 .into_iter()
-                .find(|(its_group, its_name, _)| group == its_group && name == its_name)
-                .map(|(_, _, number)| Self::Attribute(number)),
+                .find(|(its, _)| name == its)
+                .map(|(_, number)| Self::Attribute(number)),
             _ => None,
         }
     }
