@@ -148,14 +148,13 @@ fn before_podpin(mut example: Bootstrap, filters: Value) -> Bootstrap {
 /// FastMCP's client leaves `Mcp-Name` out, so the rule alone does not help it.
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_of_fastmcp_are_found_with_a_rule_and_envoys_own_filter() -> Result<()> {
-    let with_rule = with(json!({"affinity": [{"task": {"id_header": "x-mcp-task-id"}}]}));
-    let alone = with(json!({"affinity": [{"task": {"id_header": "x-mcp-task-id"}}]}));
+    let rule = || with(json!({"affinity": [{"task": {"id_header": "x-mcp-task-id"}}]}));
     let changes: [(&str, Box<dyn FnOnce(Bootstrap) -> Bootstrap>); 3] = [
         ("no rule", Box::new(with(json!({})))),
-        ("the rule alone", Box::new(alone)),
+        ("the rule alone", Box::new(rule())),
         (
             "the rule behind Envoy's filters",
-            Box::new(|example| before_podpin(with_rule(example), filters_of_the_page())),
+            Box::new(|example| before_podpin(rule()(example), filters_of_the_page())),
         ),
     ];
     for (about, change) in changes {
@@ -163,16 +162,17 @@ async fn tasks_of_fastmcp_are_found_with_a_rule_and_envoys_own_filter() -> Resul
         let mut client = Program::newest(Newest::FastMcp)?;
         let connect = json!({"op": "connect", "url": cluster.envoy.url("/mcp")});
         assert_eq!(client.order(&connect)?["ok"], true);
-        let got = client.order(&json!({"op": "work", "count": 100, "at_once": 100}))?;
+        let is_complete = about == "the rule behind Envoy's filters";
+        let count = if is_complete { 100 } else { 30 };
+        let got = client.order(&json!({"op": "work", "count": count, "at_once": count}))?;
         let unnamed = cluster.envoy.counter("task_unnamed").await;
         println!("{about}: {got}, {unnamed} requests named no task");
         let found = got["found"].as_u64().context("a number")?;
-        match about {
-            "the rule behind Envoy's filters" => {
-                assert_eq!((found, unnamed), (100, 0), "{got}");
-                assert_eq!(cluster.envoy.counter("learned").await, 100);
-            }
-            _ => assert!(found < 90, "{about}: {got}"),
+        if is_complete {
+            assert_eq!((found, unnamed), (100, 0), "{got}");
+            assert_eq!(cluster.envoy.counter("learned").await, 100);
+        } else {
+            assert!(found < 27, "{about}: {got}");
         }
         assert_eq!(unnamed > 0, about == "the rule alone", "{about}");
     }
