@@ -1,6 +1,6 @@
 // What the clients for JavaScript have in common: orders on stdin, answers on stdout, as README.md says.
 // `numbersOf` finds in an error the HTTP status and the code of JSON-RPC, where it has any, and
-// `handle` has a client answer two requests of servers, and note progress.
+// `handle`, if it is there, has a client answer two requests of servers, and note progress.
 import { createInterface } from 'node:readline';
 
 const TIMEOUT = 20_000;
@@ -73,9 +73,9 @@ function ordersOf(sdk) {
       await client?.close().catch(() => {});
       const Transport = kind === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
       transport = new Transport(new URL(url), { requestInit: { headers } });
-      const capabilities = { sampling: {}, elicitation: {} };
+      const capabilities = handle ? { sampling: {}, elicitation: {} } : {};
       const connecting = new Client({ name: 'interop', version: '1' }, { ...options, capabilities });
-      handle(connecting, { sample, elicit, progress });
+      handle?.(connecting, { sample, elicit, progress });
       connecting.onerror = (error) => console.error('aside:', error);
       client = connecting;
       try {
