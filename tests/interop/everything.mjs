@@ -9,6 +9,8 @@ console.log = console.error;
 
 const { listen } = Server.prototype;
 Server.prototype.listen = function (_port, whenListening) {
+  // Else it closes connections that were idle for 5 seconds, some just when a proxy sends a request on them.
+  this.keepAliveTimeout = 600_000;
   this.once('listening', () => process.stdout.write('ready\n'));
   this.once('error', (error) => {
     console.error(error);

@@ -185,7 +185,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     threading.Thread(target=end_with_stdin, daemon=True).start()
     # A pod that failed its start says so by its status.
-    server = Server(uvicorn.Config(app("--sse" in flags, "--json" in flags), host, int(port), log_level="warning", access_log=False))
+    served = app("--sse" in flags, "--json" in flags)
+    options = {"log_level": "warning", "access_log": False}
+    # Else it closes connections that were idle for 5 seconds, some just when a proxy sends a request on them.
+    server = Server(uvicorn.Config(served, host, int(port), timeout_keep_alive=600, **options))
     server.run()
     sys.exit(not server.started)
 
