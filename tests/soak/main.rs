@@ -40,9 +40,6 @@ use crate::report::Report;
 use crate::tally::{Kind, Tally};
 use crate::trouble::{Field, PODS};
 
-/// `store.capacity`.
-const CAPACITY: u32 = 2048;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
@@ -70,9 +67,6 @@ async fn run() -> Result<()> {
         plugin["placement"] = json!({"eject": "1s"});
         plugin["session"] = json!({"idle_timeout": IDLE_TIMEOUT});
         plugin["store"]["timeout"] = json!("5s");
-        // Room for all that are open or were left behind. A larger table fills for hours, and memory grows until
-        // it is full.
-        plugin["store"]["capacity"] = json!(CAPACITY);
     });
     let envoys = [Envoy::start(&bootstrap).await?, Envoy::start(&bootstrap).await?];
     let fleet = Fleet::of(&envoys).await?;
