@@ -110,14 +110,19 @@ soak: prerequisites-redis build envoy ## Kills pods, Envoys and Redis under live
 	@$(CARGO) run --locked --release --package podpin-tests --bin soak -- $(or $(MINUTES),10)
 
 fuzz: prerequisites-fuzz ## Feeds anything at all to the filter, for a minute; or RUNS or SECONDS of each TARGET
+	@cd fuzz && $(CARGO) test --locked --quiet --no-default-features --lib
 	@fuzz/run $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
+
+.PHONY: invariants
+invariants: prerequisites-fuzz ## Breaks the core in each way that a fuzz target has to find
+	@fuzz/check-invariants
 
 lint: prerequisites-lint ## Checks format, lints, and that the core depends on no proxy
 	@unformatted=$$(command -v gofmt >/dev/null && gofmt -l tests/istio tests/gateway tests/interop/go); \
 	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
-	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --no-default-features --bins -- --deny warnings
+	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --no-default-features --lib --bins --tests -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
 	  if echo "$$tree" | grep -E 'proxy-wasm|getrandom|rand '; then \
 	  echo 'podpin: the core must not depend on a proxy or on randomness' >&2; exit 1; fi

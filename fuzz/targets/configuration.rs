@@ -58,6 +58,7 @@ fn work(config: Config) {
         }
         if step == Step::Wait {
             step = sim.step(stream);
+            assert_ne!(step, Step::Wait, "paused for ever");
         }
         if step == Step::Go {
             sim.request_body(stream, br#"{"method":"initialize"}"#, true);

@@ -44,5 +44,5 @@ fuzz_target!(|bytes: &[u8]| {
         Some(Text::Array) => Opens::No,
         Some(Text::Scalar) | None => return,
     };
-    assert_eq!(whole, wanted);
+    assert_eq!(whole, wanted, "not what a parser says");
 });

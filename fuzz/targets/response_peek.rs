@@ -62,7 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
             Media::Other => Some(false),
         };
         if let Some(wanted) = wanted {
-            assert_eq!(whole, wanted, "{media:?}");
+            assert_eq!(whole, wanted, "{media:?}, not what a parser says");
         }
     }
 });

@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     for (_, id) in &ids {
         let parsed = SessionId::parse(id);
-        assert_eq!(parsed.is_ok(), is_good(id));
+        assert_eq!(parsed.is_ok(), is_good(id), "an id is what MCP says");
         if let Ok(id) = parsed {
             assert!(format!("{id:?}").len() < 24, "an id is shown");
         }
@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         let head = Head::read(&headers, |name| config.steering.is_steering(name));
         match (ids.as_slice(), head.session_id) {
             ([], SessionHeader::None) => {}
-            ([(_, id)], SessionHeader::One(found)) => assert_eq!(id, found),
+            ([(_, id)], SessionHeader::One(found)) => assert_eq!(id, found, "another id is read"),
             ([_, _, ..], SessionHeader::Many) => {}
             (ids, found) => panic!("{} headers are read as {found:?}", ids.len()),
         }
@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
             && config.served.paths.cover(head.path)
         {
             let id = SessionId::parse(id).expect("a good id");
-            assert_eq!(key, config.served.scope.key(id));
+            assert_eq!(key, config.served.scope.key(id), "the key of another session");
         }
         let is_grpc = head.is_grpc;
         answered(config, headers.clone(), intent, is_grpc);
@@ -55,10 +55,10 @@ fn answered(config: &Config, mut headers: Pairs, intent: Intent, is_grpc: bool) 
     let (stream, step) = sim.request(headers);
     match intent {
         // It goes to a pod as one that means nothing.
-        _ if is_grpc => assert_eq!(step, Step::Go),
-        Intent::Malformed(_) => assert!(matches!(step, Step::Reply(400, ..))),
-        Intent::Use { .. } => assert!(matches!(step, Step::Reply(404, ..))),
-        _ => assert_eq!(step, Step::Go),
+        _ if is_grpc => assert_eq!(step, Step::Go, "gRPC is not veiled"),
+        Intent::Malformed(_) => assert!(matches!(step, Step::Reply(400, ..)), "no 400: {step:?}"),
+        Intent::Use { .. } => assert!(matches!(step, Step::Reply(404, ..)), "no 404: {step:?}"),
+        _ => assert_eq!(step, Step::Go, "held back"),
     }
     if step == Step::Go {
         check_sent(Mode::Authority, &sim.record(stream));
@@ -77,6 +77,6 @@ fn packed(bytes: &[u8]) {
     let block = Packed::new(bytes.to_vec());
     let fields: Vec<_> = block.fields().collect();
     let again: Packed = fields.iter().copied().collect();
-    assert_eq!(again.fields().collect::<Vec<_>>(), fields);
+    assert_eq!(again.fields().collect::<Vec<_>>(), fields, "written otherwise than read");
     Head::read(&block, |name| name.starts_with(b"x-podpin-"));
 }

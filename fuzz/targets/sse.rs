@@ -39,12 +39,13 @@ fuzz_target!(|bytes: &[u8]| {
     let first = events.find(|event| event.name == b"endpoint" && !event.data.is_empty());
     // No URI has more than one line.
     if first.as_ref().is_none_or(|first| first.data.len() == 1) {
-        assert_eq!(whole, first.map(|event| event.data.concat()));
+        assert_eq!(whole, first.map(|event| event.data.concat()), "not what a parser says");
     }
     for uri in [whole.as_deref(), Some(&stream)].into_iter().flatten() {
         if let SessionHeader::One(id) = session_in(uri) {
             assert!(!id.contains(&b'&') && !id.contains(&b'#'), "more than an id");
-            assert!(uri.windows(id.len().max(1)).any(|part| part == id) || id.is_empty());
+            let is_there = uri.windows(id.len().max(1)).any(|part| part == id) || id.is_empty();
+            assert!(is_there, "an id that is not there");
         }
     }
 });

@@ -353,12 +353,14 @@ impl World {
             (Step::Wait, _) => self.reached.waited += 1,
             (Step::Reply(status, headers, _), phase) => {
                 assert!(!exchange.replied, "answered twice");
+                assert_ne!(phase, Phase::BodyHeld, "answered in the midst of a response");
                 exchange.replied = true;
                 self.reached.replied += 1;
                 if phase == Phase::RequestHeld {
                     // Envoy shows the filter its own answer, too.
                     let status = status.to_string();
-                    assert!(!headers.iter().any(|(name, _)| name == "mcp-session-id"));
+                    let names = headers.iter().any(|(name, _)| name == "mcp-session-id");
+                    assert!(!names, "its own answer names a session");
                     self.local_reply(at, &status, Cause::Other);
                     let exchange = &self.exchanges[at];
                     assert_eq!(exchange.phase, Phase::Responding, "its own answer is held back");
@@ -409,7 +411,7 @@ impl World {
 
     fn responded(&mut self, at: usize) {
         let record = self.record(at);
-        assert!(!record.paused);
+        assert!(!record.paused, "paused by itself");
         let named: Vec<_> =
             record.response.iter().filter(|(name, _)| name == "mcp-session-id").collect();
         let exchange = &self.exchanges[at];

@@ -150,3 +150,6 @@ impl Truth {
         Some(home).filter(|_| lives && !lied)
     }
 }
+
+#[cfg(test)]
+mod tests;
