@@ -122,6 +122,7 @@ lint: prerequisites-lint ## Checks format, lints, and that the core depends on n
 	  if [ -n "$$unformatted" ]; then echo "podpin: gofmt -w $$unformatted" >&2; exit 1; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package podpin-tests --test interop -- --deny warnings
 	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --no-default-features --lib --bins --tests -- --deny warnings
 	@tree=$$($(CARGO) tree --locked --package podpin --edges normal) || exit 1; \
 	  if echo "$$tree" | grep -E 'proxy-wasm|getrandom|rand '; then \

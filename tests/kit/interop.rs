@@ -62,6 +62,7 @@ pub enum Newest {
     Python2,
     TypeScript2,
     FastMcp,
+    Go,
 }
 
 /// How they talk.
@@ -134,6 +135,11 @@ impl Program {
             Newest::Python2 => installed("python-2/bin/python", Some("auto.py")),
             Newest::TypeScript2 => installed("node", Some("auto.mjs")),
             Newest::FastMcp => installed("fastmcp/bin/python", Some("fastmcp_client.py")),
+            Newest::Go => {
+                let mut client = installed("go/client", None);
+                client.arg("--newest");
+                client
+            }
         })
     }
 

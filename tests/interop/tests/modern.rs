@@ -29,6 +29,7 @@ impl Client {
             ("python", Newest::Python2),
             ("typescript", Newest::TypeScript2),
             ("fastmcp", Newest::FastMcp),
+            ("go", Newest::Go),
         ] {
             let mut program = Program::newest(newest)?;
             let connected = program.order(&json!({"op": "connect", "url": url}))?;
@@ -94,7 +95,7 @@ async fn clients_of_both_eras_have_sessions_only_where_the_newer_is_refused() ->
         assert!(client.number("bump", json!({"key": "a"})).await.is_err(), "{name}");
     }
     assert_eq!(passing.envoy.counter("bound").await, 0);
-    assert!(passing.envoy.counter("sessionless").await >= 30);
+    assert!(passing.envoy.counter("sessionless").await >= 40);
 
     let refusing = start(Server::Python2, with(json!({"era": "refuse"}))).await;
     for (name, mut client) in Client::of_each(&refusing.envoy.url("/mcp")).await? {
@@ -103,8 +104,8 @@ async fn clients_of_both_eras_have_sessions_only_where_the_newer_is_refused() ->
             assert_eq!(client.number("bump", json!({"key": "a"})).await?, wanted, "{name}");
         }
     }
-    assert_eq!(refusing.envoy.counter("bound").await, 4);
-    assert_eq!(refusing.envoy.counter("era_refused").await, 4);
+    assert_eq!(refusing.envoy.counter("bound").await, 5);
+    assert_eq!(refusing.envoy.counter("era_refused").await, 5);
     assert_eq!(refusing.envoy.counter("sessionless").await, 0);
     Ok(())
 }
@@ -149,12 +150,13 @@ fn before_podpin(mut example: Bootstrap, filters: Value) -> Bootstrap {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_of_fastmcp_are_found_with_a_rule_and_envoys_own_filter() -> Result<()> {
     let rule = || with(json!({"affinity": [{"task": {"id_header": "x-mcp-task-id"}}]}));
-    let changes: [(&str, Box<dyn FnOnce(Bootstrap) -> Bootstrap>); 3] = [
+    type Change = Box<dyn FnOnce(Bootstrap) -> Bootstrap>;
+    let changes: [(&str, Change); 3] = [
         ("no rule", Box::new(with(json!({})))),
         ("the rule alone", Box::new(rule())),
         (
             "the rule behind Envoy's filters",
-            Box::new(|example| before_podpin(rule()(example), filters_of_the_page())),
+            Box::new(move |example| before_podpin(rule()(example), filters_of_the_page())),
         ),
     ];
     for (about, change) in changes {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use kit::interop::{Client, Server, Transport};
 use kit::root;
 use serde_json::Value;
@@ -66,6 +66,8 @@ pub(crate) fn server(server: Server, transport: Transport) -> Result<String> {
             Ok(format!("TypeScript `server-everything` {}", javascript("server-everything")?))
         }
         Server::Go => client(Client::Go),
+        // It takes no part: its clients have no sessions.
+        Server::FastMcp => bail!("FastMCP is on no row"),
     };
     let manner = match transport {
         Transport::StreamableHttp => "streamable HTTP",

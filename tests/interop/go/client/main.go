@@ -1,5 +1,5 @@
-// An MCP client on the SDK for Go, which is made to open sessions. Takes orders on stdin, as
-// tests/interop/README.md says.
+// An MCP client on the SDK for Go, which is made to open sessions, or with --newest takes the newest
+// protocol version that a server has. Takes orders on stdin, as tests/interop/README.md says.
 package main
 
 import (
@@ -42,8 +42,9 @@ type (
 	toolError    struct{ error }
 )
 
-// A client with one session at most.
+// A client with one session at most, of the protocol version that it asks for.
 type client struct {
+	options *mcp.ClientSessionOptions
 	session *mcp.ClientSession
 	steps   chan float64
 }
@@ -96,7 +97,7 @@ func (c *client) connect(o order) error {
 		transport = &mcp.SSEClientTransport{Endpoint: o.URL}
 	}
 	// What it opens lives longer than this order.
-	session, err := asking.Connect(context.Background(), transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	session, err := asking.Connect(context.Background(), transport, c.options)
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func together(scripts [][]order) answer {
 	var all sync.WaitGroup
 	for number, script := range scripts {
 		all.Go(func() {
-			one := &client{}
+			one := withSessions()
 			for _, order := range script {
 				answers[number] = append(answers[number], one.answer(order))
 			}
@@ -222,6 +223,10 @@ func failure(err error) answer {
 	return answer{"ok": false, "class": class, "status": nil, "code": code, "message": err.Error()}
 }
 
+func withSessions() *client {
+	return &client{options: &mcp.ClientSessionOptions{ProtocolVersion: version}}
+}
+
 func orNull(id string) any {
 	if id == "" {
 		return nil
@@ -230,7 +235,10 @@ func orNull(id string) any {
 }
 
 func main() {
-	one := &client{}
+	one := withSessions()
+	if len(os.Args) > 1 && os.Args[1] == "--newest" {
+		one = &client{}
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	out := json.NewEncoder(os.Stdout)
