@@ -7,8 +7,6 @@ SOURCE ?=
 SKIP ?=
 # The ciphers that the module has, not those that a CPU has instructions for.
 PORTABLE := --cfg sha2_backend="soft" --cfg chacha20_backend="soft" --cfg poly1305_backend="soft"
-# A test on Envoy waits for most of its time.
-export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # A release of each minor of Envoy that the tests are run on, oldest first: the newest one that
 # has a package with V8. That of 1.38.3 was built without it.
 ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0

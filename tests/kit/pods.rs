@@ -25,6 +25,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler, schemars, tool, tool_handler, tool_router};
+use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 use crate::STATEFUL_SET;
@@ -67,6 +68,9 @@ pub struct Pods {
 /// and what it has in memory.
 struct Pod {
     runtime: Option<Runtime>,
+    /// Keeps its port from whoever asks for a free one while it is stopped. It refuses connections.
+    held: Option<TcpSocket>,
+    address: SocketAddr,
     seen: SeenSoFar,
     trouble: Arc<Mutex<Trouble>>,
 }
@@ -166,6 +170,8 @@ impl Pods {
             // It must not end within another.
             let ended = tokio::task::spawn_blocking(|| drop(runtime));
             ended.await.expect("the pod ends");
+            let pod = &mut self.pods[ordinal];
+            pod.held = Some(hold(pod.address).expect("the address is the pod's"));
         }
     }
 
@@ -190,6 +196,7 @@ impl Pod {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         let (noting, trouble) = (seen.clone(), Arc::<Mutex<Trouble>>::default());
         let serve = {
             let trouble = trouble.clone();
@@ -217,7 +224,7 @@ impl Pod {
             }
             let _ = axum::serve(listener, serve()).await;
         });
-        Ok(Self { runtime: Some(runtime), seen, trouble })
+        Ok(Self { runtime: Some(runtime), held: None, address, seen, trouble })
     }
 }
 
@@ -227,6 +234,14 @@ impl Drop for Pod {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Takes an address without listening there. Whoever asks for it by name still gets it.
+fn hold(address: SocketAddr) -> Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// A port that is free on the addresses of so many pods.

