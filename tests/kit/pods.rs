@@ -31,6 +31,7 @@ use tokio::runtime::Runtime;
 use crate::STATEFUL_SET;
 use crate::dns::pod_ip;
 use crate::tls::Tls;
+use crate::wait::until;
 use crate::wire::{Serving, Wire};
 use crate::{dialects, sse};
 
@@ -171,7 +172,9 @@ impl Pods {
             let ended = tokio::task::spawn_blocking(|| drop(runtime));
             ended.await.expect("the pod ends");
             let pod = &mut self.pods[ordinal];
-            pod.held = Some(hold(pod.address).expect("the address is the pod's"));
+            let address = pod.address;
+            // A process that another thread starts has what was open here until it runs its own program.
+            pod.held = Some(until("the address to be free", || async { hold(address).ok() }).await);
         }
     }
 
