@@ -77,8 +77,7 @@ impl Envoy {
         Self::start_as(bootstrap, Start { drain_time, ..Start::default() }).await
     }
 
-    /// The same with one worker, so that what it costs does not depend on how connections fall to
-    /// workers.
+    /// The same with one worker, so that nothing depends on how connections fall to workers.
     pub async fn start_single(bootstrap: &Bootstrap) -> Result<Self> {
         Self::start_as(bootstrap, Start { workers: 1, ..Start::default() }).await
     }

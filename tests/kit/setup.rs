@@ -268,7 +268,11 @@ impl RealEnvoy {
                 let mut example = on_free_ports(scene.mode.example(), &setup.pods, &setup.dns)?;
                 example.take_store(redis);
                 let example = module.put_in(example.plugin(patient).plugin(scene.configure));
-                let envoy = Envoy::start(&example).await?;
+                let envoy = match module {
+                    // A worker hears of what another one forgot from the Redis, a moment later.
+                    Module::Wasm => Envoy::start_single(&example).await?,
+                    Module::Native => Envoy::start(&example).await?,
+                };
                 anyhow::Ok((setup, envoy))
             })
             .expect("the set-up starts");
