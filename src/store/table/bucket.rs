@@ -11,9 +11,6 @@ use crate::session::{Pin, SessionKey, Timestamp};
 use super::entry::{Entry, Format};
 use super::{format1, format2};
 
-/// How many entries a bucket holds.
-pub(super) const ENTRIES: usize = 8;
-
 /// What a bucket says about a session.
 pub(super) enum Found {
     Here {
@@ -81,13 +78,13 @@ impl Bucket {
         Some(self.entries.remove(position))
     }
 
-    /// Adds a session that was just opened. Returns the one that gives way to it.
-    pub(super) fn open(&mut self, key: SessionKey, pin: Pin) -> Option<Entry> {
+    /// Adds a session that was just opened. Returns the one that gives way to it in a bucket of `places`.
+    pub(super) fn open(&mut self, key: SessionKey, pin: Pin, places: usize) -> Option<Entry> {
         for entry in &mut self.entries {
             entry.noted = false;
         }
         self.entries.insert(0, Entry { key, pin, noted: false });
-        if self.entries.len() > ENTRIES { self.entries.pop() } else { None }
+        if self.entries.len() > places { self.entries.pop() } else { None }
     }
 
     /// Moves a session to the front, with the time of use that `used_at` makes of its own. False if it
@@ -122,7 +119,7 @@ fn entries_in(format: Format, mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         bytes = rest;
         Some(entry)
     };
-    std::iter::from_fn(next).take(ENTRIES)
+    std::iter::from_fn(next).take(format.places())
 }
 
 fn decode(format: Format, entry: &[u8]) -> Option<Entry> {

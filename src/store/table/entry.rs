@@ -11,6 +11,26 @@ pub(super) enum Format {
     Two = 2,
 }
 
+impl Format {
+    /// How many entries a bucket holds. The more, the less memory each takes of what a proxy needs for a key;
+    /// the fewer, the shorter is what a look-up copies.
+    pub(super) const fn places(self) -> usize {
+        match self {
+            Self::One => 8,
+            Self::Two => 16,
+        }
+    }
+
+    /// A bucket with this many entries lets others spill into their second one. The higher, the more
+    /// sessions give way before the table is full; the lower, the more look-ups read two buckets.
+    pub(super) const fn nearly_full(self) -> usize {
+        match self {
+            Self::One => 5,
+            Self::Two => 11,
+        }
+    }
+}
+
 /// One session of a bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Entry {

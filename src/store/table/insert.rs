@@ -3,15 +3,11 @@
 use crate::host::SharedData;
 use crate::session::{Pin, SessionKey, Timestamp};
 
-use super::bucket::{Bucket, ENTRIES};
+use super::bucket::Bucket;
 use super::change::{Change, change};
 use super::entry::Entry;
 use super::layout::Layout;
 use super::{Left, Put, Table, Why};
-
-/// A bucket with this many entries lets others spill into their second one. The higher, the more
-/// sessions give way before the table is full; the lower, the more look-ups read two buckets.
-const NEARLY_FULL: usize = 5;
 
 /// Why a session gets into a layout, and so what may stand in its way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,8 +42,8 @@ impl Table {
         let in_second = self.live_entries(data, layout, &second, now);
         let inserted = change(data, layout.format, &first, None, |bucket| {
             let live = bucket.entries.iter().filter(|entry| self.is_live(entry, now)).count();
-            if live < NEARLY_FULL || in_second >= live || bucket.holds(&key) {
-                return self.put(bucket, key, pin, now, manner);
+            if live < layout.format.nearly_full() || in_second >= live || bucket.holds(&key) {
+                return self.put(layout, bucket, (key, pin), now, manner);
             }
             match std::mem::replace(&mut bucket.spilled, true) {
                 true => Change::Drop(None),
@@ -56,7 +52,7 @@ impl Table {
         });
         let inserted = match inserted {
             Ok(None) => change(data, layout.format, &second, None, |bucket| {
-                self.put(bucket, key, pin, now, manner)
+                self.put(layout, bucket, (key, pin), now, manner)
             }),
             inserted => inserted,
         };
@@ -74,9 +70,9 @@ impl Table {
     /// Adds a session to a bucket, if it may. Says what left the bucket.
     fn put(
         &self,
+        layout: Layout,
         bucket: &mut Bucket,
-        key: SessionKey,
-        pin: Pin,
+        (key, pin): (SessionKey, Pin),
         now: Timestamp,
         manner: Manner,
     ) -> Change<Option<Inserted>> {
@@ -93,10 +89,11 @@ impl Table {
             (Manner::Carried, Some(_)) => return not_new(Put::Done),
             _ => {}
         }
-        if manner == Manner::Mirrored && bucket.entries.len() >= ENTRIES {
+        let places = layout.format.places();
+        if manner == Manner::Mirrored && bucket.entries.len() >= places {
             return not_new(Put::Done);
         }
-        if let Some(last) = bucket.open(key, pin) {
+        if let Some(last) = bucket.open(key, pin, places) {
             gone.push(left(last, Why::GaveWay));
         }
         Change::Write(Some(Inserted { put: Put::Done, is_new, left: gone }))
@@ -111,7 +108,9 @@ impl Table {
     ) -> usize {
         let Some((bytes, _)) = data.shared(name) else { return 0 };
         // What a newer module wrote has no room.
-        let Some(bucket) = Bucket::decode(layout.format, &bytes) else { return ENTRIES };
+        let Some(bucket) = Bucket::decode(layout.format, &bytes) else {
+            return layout.format.places();
+        };
         bucket.entries.iter().filter(|entry| self.is_live(entry, now)).count()
     }
 

@@ -1,6 +1,6 @@
 //! The bounded table of pins in shared data.
 //!
-//! Shared data never frees a key, so the table has a fixed number of them: buckets of up to 8
+//! Shared data never frees a key, so the table has a fixed number of them: buckets of up to 16
 //! entries, half as many again as `capacity` sessions fill. Every change is a compare-and-swap, tried
 //! again when another worker thread was quicker.
 //!
@@ -9,11 +9,11 @@
 //! miss in such a bucket look twice. That spreads sessions so evenly that `capacity` of them fit.
 //!
 //! **Who gives way.** A full bucket drops what has expired, then its last entry. A use moves an entry
-//! to the front, unless it is among the first four or was moved already since a session was last
+//! to the front, unless it is among the first eight or was moved already since a session was last
 //! opened in the bucket. So while none are opened, look-ups soon stop to write; and a session gives way
-//! only after five others of its bucket were opened or used since the last opening before its own last
+//! only after nine others of its bucket were opened or used since the last opening before its own last
 //! use. (A mere mark "used", as of a clock, would not do: clients use each session once as soon as it
-//! is open, so a flood would mark all eight and drive out the one that is in use.)
+//! is open, so a flood would mark all of them and drive out the one that is in use.)
 //!
 //! **Layouts.** Another capacity or another format of the entries is another set of keys, a
 //! [`Layout`]. The last four of each format are listed. A session that is not in the present one, or
@@ -43,7 +43,7 @@ use crate::lock::Lock;
 use crate::pods::Place;
 use crate::session::{Lifetime, Pin, Scope, SessionKey, Timestamp, User};
 
-use bucket::{Bucket, ENTRIES, Found};
+use bucket::{Bucket, Found};
 use change::{Change, Read, change};
 use entry::{Entry, Format};
 use insert::Manner;
@@ -51,7 +51,7 @@ use layout::{Layout, Names};
 pub(super) use left::{Left, Why};
 
 /// An entry is moved to the front when it is used, unless it is among so many at the front already.
-const FRONT: usize = 4;
+const FRONT: usize = 8;
 
 /// Writes a session as an entry of the present format.
 pub(super) fn encode_session(key: SessionKey, pin: Pin, bytes: &mut Vec<u8>) {
@@ -113,7 +113,7 @@ impl Table {
     /// A table of the sessions of `scope`, for `capacity` of them.
     pub(super) fn new(scope: &Scope, capacity: u32, lifetime: Lifetime) -> Self {
         // Half as many again as there have to be: fewer, and some sessions give way.
-        let size = (u64::from(capacity) * 3).div_ceil(2 * ENTRIES as u64);
+        let size = (u64::from(capacity) * 3).div_ceil(2 * Format::Two.places() as u64);
         Self::with_buckets(scope, u32::try_from(size).unwrap_or(u32::MAX), lifetime)
     }
 

@@ -43,9 +43,9 @@ fn as_in(format: Format, mut bucket: Bucket) -> Bucket {
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded(
-        entries in prop::collection::vec(entries(), 0..=ENTRIES),
+        entries in prop::collection::vec(entries(), 0..=Format::One.places()),
         spilled: bool,
-        wanted in 0..ENTRIES,
+        wanted in 0..Format::One.places(),
     ) {
         for format in [Format::One, Format::Two] {
             let bytes = Bucket { entries: entries.clone(), spilled }.encode(format);
@@ -69,7 +69,7 @@ proptest! {
         }
         for format in [Format::One, Format::Two] {
             if let Some(bucket) = Bucket::decode(format, &bytes) {
-                prop_assert!(bucket.entries.len() <= ENTRIES);
+                prop_assert!(bucket.entries.len() <= format.places());
             }
             find(format, &bytes, &SessionKey::from_bytes(key));
             has_spilled(format, &bytes);
@@ -96,7 +96,7 @@ proptest! {
     /// What precedes the break is whole.
     #[test]
     fn a_bucket_that_breaks_off_keeps_the_entries_before(
-        entries in prop::collection::vec(entries(), 1..=ENTRIES),
+        entries in prop::collection::vec(entries(), 1..=Format::Two.places()),
         cut in 1usize..30,
     ) {
         let mut bytes = Bucket { entries: entries.clone(), spilled: false }.encode(Format::Two);

@@ -16,31 +16,31 @@ fn gave_way(table: &Table) -> usize {
 fn a_full_bucket_drops_the_expired_then_the_least_recently_used() {
     let (proxy, table) = (Proxy::default(), one_bucket());
     let data = &mut proxy.worker();
-    (0..8).for_each(|number| open(&table, data, number, seconds(0)));
+    (0..16).for_each(|number| open(&table, data, number, seconds(0)));
     for number in [0, 3] {
         table.look(data, &key(number), seconds(0));
     }
-    for number in 8..12 {
+    for number in 16..24 {
         open(&table, data, number, seconds(1));
         assert_eq!(gave_way(&table), 1);
     }
-    for number in 0..12 {
+    for number in 0..24 {
         let live = is_live(table.look(data, &key(number), seconds(1)));
-        assert_eq!(live, [0, 3, 6, 7].contains(&number) || number >= 8, "{number}");
+        assert_eq!(live, [0, 3].contains(&number) || number >= 10, "{number}");
     }
-    open(&table, data, 20, seconds(500));
+    open(&table, data, 30, seconds(500));
     assert_eq!(gave_way(&table), 0, "the expired make room");
 }
 
 #[test]
 fn a_session_in_use_is_spared_however_full_its_bucket_was() {
-    for others in 0..8 {
+    for others in 0..16 {
         let (proxy, table) = (Proxy::default(), one_bucket());
         let data = &mut proxy.worker();
         (0..=others).for_each(|number| open(&table, data, number, seconds(0)));
         for number in 100..200 {
             assert!(is_live(table.look(data, &key(0), seconds(0))), "{others}");
-            (0..4).for_each(|newer| open(&table, data, number * 4 + newer, seconds(0)));
+            (0..8).for_each(|newer| open(&table, data, number * 8 + newer, seconds(0)));
         }
     }
 }
@@ -64,32 +64,32 @@ fn a_flood_of_sessions_that_are_used_once_spares_those_in_use() {
 fn lookups_of_a_steady_set_of_sessions_soon_stop_to_write() {
     let (proxy, table) = (Proxy::default(), one_bucket());
     let data = &mut proxy.worker();
-    (0..8).for_each(|number| open(&table, data, number, seconds(0)));
+    (0..16).for_each(|number| open(&table, data, number, seconds(0)));
     let look_at_all = |data: &mut Worker| {
         let before = proxy.writes();
-        for number in (0..8).cycle().take(1000) {
+        for number in (0..16).cycle().take(1000) {
             assert!(is_live(table.look(data, &key(number), seconds(0))));
         }
         proxy.writes() - before
     };
-    assert!(look_at_all(data) <= 8);
+    assert!(look_at_all(data) <= 16);
     assert_eq!(look_at_all(data), 0);
-    open(&table, data, 8, seconds(0));
-    for number in 0..8 {
+    open(&table, data, 16, seconds(0));
+    for number in 0..16 {
         table.look(data, &key(number), seconds(0));
     }
     let before = proxy.writes();
-    for number in (1..9).cycle().take(1000) {
+    for number in (1..17).cycle().take(1000) {
         table.look(data, &key(number), seconds(0));
     }
-    assert!(proxy.writes() - before <= 8, "as often as one was opened");
+    assert!(proxy.writes() - before <= 16, "as often as one was opened");
 }
 
 proptest! {
     /// What the module's documentation promises.
     #[test]
-    fn a_session_gives_way_only_after_five_others_were_opened_or_used(
-        steps in prop::collection::vec((0u32..14, 0u8..6), 0..300),
+    fn a_session_gives_way_only_after_nine_others_were_opened_or_used(
+        steps in prop::collection::vec((0u32..26, 0u8..6), 0..400),
     ) {
         let (proxy, table) = (Proxy::default(), one_bucket());
         let data = &mut proxy.worker();
@@ -117,9 +117,9 @@ proptest! {
                     }
                 }
             }
-            prop_assert!(live.len() <= 9);
+            prop_assert!(live.len() <= 17);
             for left in table.take_left().iter().filter(|left| left.why == Why::GaveWay) {
-                prop_assert_eq!(live.len(), 9);
+                prop_assert_eq!(live.len(), 17);
                 let gone = live.iter().position(|number| key(*number) == left.key).unwrap();
                 let gone = live.remove(gone);
                 let last = uses.iter().rposition(|(number, _)| *number == gone).unwrap();
@@ -128,7 +128,7 @@ proptest! {
                 others.retain(|other| *other != gone);
                 others.sort_unstable();
                 others.dedup();
-                prop_assert!(others.len() >= 5, "{gone} gave way after {others:?}");
+                prop_assert!(others.len() >= 9, "{gone} gave way after {others:?}");
             }
         }
     }

@@ -68,7 +68,7 @@ fn a_session_that_is_in_both_its_buckets_ends_in_both() {
     let data = &mut proxy.worker();
     let table = Table::with_buckets(&Scope::new("default/myserver"), 2, LIFETIME);
     let in_first = |number: &u32| key(*number).halves()[0].is_multiple_of(2);
-    let neighbours: Vec<u32> = (100..).filter(in_first).take(5).collect();
+    let neighbours: Vec<u32> = (100..).filter(in_first).take(Format::Two.nearly_full()).collect();
     for number in &neighbours {
         table.bind(data, key(*number), pin(0, seconds(0)), seconds(0));
     }

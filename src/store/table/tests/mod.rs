@@ -201,19 +201,26 @@ fn what_leaves_is_told_once_with_its_reason() {
         table.take_left()
     };
     let left = |number, bound, why| Left { key: key(number), pin: pin(0, seconds(bound)), why };
-    for number in 0..8 {
+    for number in 0..16 {
         assert_eq!(bind(data, number, 0), []);
     }
-    assert_eq!(bind(data, 8, 1), [left(0, 0, Why::GaveWay)]);
-    assert_eq!(bind(data, 8, 2), [left(8, 1, Why::Replaced)]);
-    table.unbind(data, &key(8));
-    assert_eq!(table.take_left(), [left(8, 2, Why::Ended)]);
-    table.unbind(data, &key(8));
-    assert_eq!(table.look(data, &key(7), seconds(100)), Lookup::Expired);
-    assert_eq!(table.take_left(), [left(7, 0, Why::Expired)]);
-    let expired = bind(data, 9, 100);
-    assert_eq!(expired, [6, 5, 4, 3, 2, 1].map(|number| left(number, 0, Why::Expired)));
-    assert!(is_live(table.look(data, &key(9), seconds(100))));
+    assert_eq!(bind(data, 16, 1), [left(0, 0, Why::GaveWay)]);
+    assert_eq!(bind(data, 16, 2), [left(16, 1, Why::Replaced)]);
+    table.unbind(data, &key(16));
+    assert_eq!(table.take_left(), [left(16, 2, Why::Ended)]);
+    table.unbind(data, &key(16));
+    assert_eq!(table.look(data, &key(15), seconds(100)), Lookup::Expired);
+    assert_eq!(table.take_left(), [left(15, 0, Why::Expired)]);
+    let expired = bind(data, 99, 100);
+    assert_eq!(
+        expired,
+        std::array::from_fn::<_, 14, _>(|back| 14 - back as u32).map(|number| left(
+            number,
+            0,
+            Why::Expired
+        ))
+    );
+    assert!(is_live(table.look(data, &key(99), seconds(100))));
     assert_eq!(table.take_left(), []);
 }
 
