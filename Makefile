@@ -21,7 +21,7 @@ NATIVE_TESTS ?= abi:: configuration:: cut_off:: gone:: metrics:: panics:: proper
 
 # Two that install packages at once would wait for each other in vain.
 .NOTPARALLEL:
-.PHONY: help demo demo-redis demo-sealed up build native check test test-matrix test-oldest test-native test-istio test-gateway test-golden test-interop image release manifests bench instructions soak fuzz lint envoy
+.PHONY: help demo demo-redis demo-sealed up build native check test test-matrix test-oldest test-native test-asan test-istio test-gateway test-golden test-interop image release manifests bench instructions soak fuzz lint envoy
 .PHONY: prerequisites prerequisites-redis prerequisites-test prerequisites-istio prerequisites-gateway prerequisites-interop prerequisites-build
 .PHONY: prerequisites-instructions prerequisites-fuzz prerequisites-bench prerequisites-lint
 
@@ -65,6 +65,9 @@ test-native: prerequisites-test ## Runs those of the dynamic module on the oldes
 	@tests/install-envoy $(OLDEST_NATIVE)
 	ENVOY=$(CURDIR)/.tools/envoy-$(OLDEST_NATIVE)/bin/envoy \
 	  $(CARGO) test --locked --package podpin-tests --test native -- $(NATIVE_TESTS)
+
+test-asan: prerequisites ## Runs those of the dynamic module without Envoy, under AddressSanitizer
+	@tests/module_abi/under-asan
 
 test-istio: release envoy ## Runs the chart's output through istiod's own code on a real Envoy
 	cd tests/istio && go test -count=1 -timeout 30m -v .

@@ -127,7 +127,8 @@ impl<E: Engine> Model<E> {
         pairs.extend(head.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())));
         // What Envoy's stateful_session adds.
         let base64 = endpoint_header(&record.request);
-        if self.mode == Mode::Endpoint && base64 != Some(STANDARD.encode(&address)) {
+        let is_added = self.mode == Mode::Endpoint && record.endpoint.is_none();
+        if is_added && base64 != Some(STANDARD.encode(&address)) {
             pairs.push(("x-podpin-endpoint".to_owned(), STANDARD.encode(&address).into()));
         }
         let has_body = !body.is_end_stream();
@@ -218,6 +219,7 @@ impl<E: Engine> Model<E> {
             field.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
         };
         let steered = match self.mode {
+            _ if record.endpoint.is_some() => record.endpoint.as_deref().and_then(at_address),
             Mode::Authority => header(":authority").and_then(|host| ordinal_of(&host)),
             Mode::DynamicHost => {
                 let host = record.filter_state.get("envoy.upstream.dynamic_host");

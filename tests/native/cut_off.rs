@@ -1,7 +1,7 @@
 //! Exchanges that end in the middle of anything: clients, pods and callouts are cut off at random.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -12,6 +12,7 @@ use kit::link::Mode;
 use kit::mini_redis::Front;
 use kit::pods::App;
 use kit::setup::{SharedSetup, on_free_ports};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const LANES: u64 = 8;
 
@@ -43,8 +44,6 @@ struct Tally {
     served: AtomicU64,
     cut_off: AtomicU64,
     misrouted: AtomicU64,
-    is_over: AtomicBool,
-    resident: Mutex<Vec<u64>>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,12 +58,16 @@ async fn exchanges_that_are_cut_off_anywhere_harm_nothing() {
         let bootstrap = bootstrap.plugin(|plugin| plugin["store"]["timeout"] = "100ms".into());
         let envoy = Envoy::start(&bootstrap.natively()).await.expect("Envoy starts");
         let tally = Arc::new(Tally::default());
+        let (begun, mut exchanges_begun) = unbounded_channel();
         let lanes = (1..=LANES).map(|lane| {
-            tokio::spawn(run(lane, envoy.url(""), exchanges() / LANES / 2, tally.clone()))
+            let (tally, begun) = (tally.clone(), begun.clone());
+            tokio::spawn(run(lane, envoy.url(""), exchanges() / LANES / 2, tally, begun))
         });
         let lanes: Vec<_> = lanes.collect();
-        let mut numbers = Numbers(42);
-        while !lanes.iter().all(|lane| lane.is_finished()) {
+        drop(begun);
+        let (mut numbers, mut resident) = (Numbers(42), Vec::new());
+        // Every so many exchanges something else is broken, until there are no more.
+        while exchanges_begun.recv().await.is_some() {
             setup.link.set(match numbers.below(8) {
                 0 => Mode::Closed,
                 1 => Mode::Held,
@@ -75,17 +78,17 @@ async fn exchanges_that_are_cut_off_anywhere_harm_nothing() {
                 setup.pods.stop(pod).await;
                 setup.pods.start_again(pod).expect("the pod comes back");
             }
-            tally.resident.lock().unwrap().push(envoy.resident_kb());
-            tokio::time::sleep(Duration::from_millis(numbers.below(300))).await;
+            resident.push(envoy.resident_kb());
+            for _ in 0..numbers.below(100) {
+                exchanges_begun.recv().await;
+            }
         }
-        tally.is_over.store(true, Ordering::SeqCst);
         for lane in lanes {
             lane.await.expect("no client fails");
         }
         setup.link.set(Mode::Open);
         let count = |number: &AtomicU64| number.load(Ordering::SeqCst);
         let (served, cut_off) = (count(&tally.served), count(&tally.cut_off));
-        let resident = tally.resident.lock().unwrap().clone();
         let quarter = resident.len() / 4;
         println!(
             "{example}: {} exchanges, {served} served, {cut_off} cut off; resident KB: {} {} {}",
@@ -108,8 +111,14 @@ async fn exchanges_that_are_cut_off_anywhere_harm_nothing() {
     }
 }
 
-/// One client with a few sessions, each on the pod that opened it.
-async fn run(lane: u64, origin: String, exchanges: u64, tally: Arc<Tally>) {
+/// One client with a few sessions, each on the pod that opened it. Says when it has begun one more exchange.
+async fn run(
+    lane: u64,
+    origin: String,
+    exchanges: u64,
+    tally: Arc<Tally>,
+    begun: UnboundedSender<()>,
+) {
     let mut numbers = Numbers(lane * 7919);
     let http = reqwest::Client::new();
     let mut sessions: Vec<(HeaderValue, String)> = Vec::new();
@@ -135,6 +144,7 @@ async fn run(lane: u64, origin: String, exchanges: u64, tally: Arc<Tally>) {
             Some((status.as_u16(), id, got.text().await.ok()?))
         };
         tally.done.fetch_add(1, Ordering::Relaxed);
+        begun.send(()).expect("somebody counts");
         let Ok(Some((status, id, text))) = tokio::time::timeout(patience, exchange).await else {
             tally.cut_off.fetch_add(1, Ordering::Relaxed);
             continue;

@@ -25,6 +25,8 @@ pub struct StreamRecord {
     /// Why the proxy answers in the place of the pod, if it does.
     pub cause: Option<Cause>,
     pub filter_state: BTreeMap<String, String>,
+    /// The endpoint that the filter told the proxy to send it to.
+    pub endpoint: Option<String>,
     pub reply: Option<(u16, Pairs, Vec<u8>)>,
     /// The details of the local reply, for the proxy's log.
     pub details: String,

@@ -76,6 +76,9 @@ fn keyed<D: Driver>(driver: impl FnOnce(Scene) -> D, configure: fn(&mut Value)) 
 /// Who a request is from.
 const USER: &str = "x-user";
 
+/// So many that each pod has one, whatever the scope, by which they are spread as well.
+const USERS: usize = 24;
+
 /// The pod that answers a call, as is right for its request.
 fn pod_of(driver: &mut impl Driver, ask: Ask) -> usize {
     let sent: Value = serde_json::from_slice(&ask.body).unwrap();
@@ -101,7 +104,7 @@ pub fn a_key_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D) {
     let mut driver = keyed(driver, |plugin| {
         plugin["modern"]["affinity"] = json!([{"key": {"header": USER}}]);
     });
-    let pods = pods_of(&mut driver, 12);
+    let pods = pods_of(&mut driver, USERS);
     assert_eq!(BTreeSet::from_iter(pods.clone()), [0, 1, 2].into());
     let sent = call("a").header(USER, "=?base64?Nw==?=").session("stray");
     let got = driver.send(sent.clone());
@@ -111,7 +114,7 @@ pub fn a_key_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D) {
         assert_eq!(seen.headers.get(name), Some(value), "{name}");
     }
     assert_eq!(seen.body, sent.body);
-    assert_eq!(driver.counter("keyed"), 12 * 4 + 1);
+    assert_eq!(driver.counter("keyed"), USERS as u64 * 4 + 1);
     for (about, ask) in [
         ("no key", call("a")),
         ("two", call("a").header(USER, "1").header(USER, "1")),
@@ -130,14 +133,14 @@ pub fn a_remembered_key_keeps_its_pod<D: Driver>(driver: impl FnOnce(Scene) -> D
     let mut driver = keyed(driver, |plugin| {
         plugin["modern"]["affinity"] = json!([{"key": {"header": USER}, "remember": true}]);
     });
-    let pods = pods_of(&mut driver, 12);
+    let pods = pods_of(&mut driver, USERS);
     assert_eq!(BTreeSet::from_iter(pods.clone()), [0, 1, 2].into());
-    assert_eq!(pods_of(&mut driver, 12), pods);
+    assert_eq!(pods_of(&mut driver, USERS), pods);
     let by_name = driver.place(0).starts_with(STATEFUL_SET);
     // Where the proxy picks, the first response tells.
-    let learned = if by_name { 0 } else { 12 };
+    let learned = if by_name { 0 } else { USERS as u64 };
     assert_eq!((driver.counter("learned"), driver.counter("untracked")), (learned, learned));
-    assert_eq!(driver.counter("keyed"), 12 * 8 - learned);
+    assert_eq!(driver.counter("keyed"), USERS as u64 * 8 - learned);
 }
 
 pub fn a_key_whose_pod_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Scene) -> D) {
@@ -146,16 +149,16 @@ pub fn a_key_whose_pod_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Sc
         let by_hash = json!({"key": {"header": "x-talk"}});
         plugin["modern"]["affinity"] = json!([remembered, by_hash]);
     });
-    let (users, gone) = (pods_of(&mut driver, 12), 1);
+    let (users, gone) = (pods_of(&mut driver, USERS), 1);
     let talk = |number: usize| call("a").header("x-talk", number.to_string());
-    let talks: Vec<_> = (0..12).map(|number| pod_of(&mut driver, talk(number))).collect();
+    let talks: Vec<_> = (0..USERS).map(|number| pod_of(&mut driver, talk(number))).collect();
     driver.stop(gone);
     let first = users.iter().position(|pod| *pod == gone).expect("a user of each pod");
     let got = driver.send(call("a").header(USER, first.to_string()));
     assert_eq!((got.status.as_u16(), got.pod.is_none()), (503, true), "nobody knew: Envoy's own");
     for (before, after) in [
-        (users, pods_of(&mut driver, 12)),
-        (talks, (0..12).map(|number| pod_of(&mut driver, talk(number))).collect()),
+        (users, pods_of(&mut driver, USERS)),
+        (talks, (0..USERS).map(|number| pod_of(&mut driver, talk(number))).collect()),
     ] {
         for (before, after) in before.into_iter().zip(after) {
             assert!(after != gone && (before == gone || before == after), "{before} to {after}");
