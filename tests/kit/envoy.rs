@@ -95,6 +95,15 @@ impl Envoy {
         Self::start_as(bootstrap, Start { variables, ..Start::default() }).await
     }
 
+    /// The same, and a listener that was replaced is soon gone.
+    pub async fn start_brief_knowing(
+        bootstrap: &Bootstrap,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let drain_time = Duration::from_secs(1);
+        Self::start_as(bootstrap, Start { variables, drain_time, ..Start::default() }).await
+    }
+
     /// The same, and [`Envoy::succeed`] can take over from it.
     pub async fn start_replaceable(bootstrap: &Bootstrap) -> Result<Self> {
         Self::start_as(bootstrap, Start { epoch: Epoch::First, ..Start::default() }).await

@@ -3,6 +3,8 @@
 use kit::SCOPE;
 use kit::bootstrap::Bootstrap;
 use kit::client::Ask;
+use kit::native::TRIP;
+use kit::root;
 use kit::wait::until;
 use podpin::telemetry::{Gauge, Metric, version};
 
@@ -30,6 +32,19 @@ async fn scope_and_ordinal_are_labels() {
     for metric in Metric::all().filter(|metric| page.contains(&metric.name())) {
         assert!(page.contains(&name(&metric.name())), "{}", metric.name());
     }
+}
+
+/// The core sets gauges at ticks only, so far.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gauge_that_is_set_in_an_exchange_is_told() {
+    let setup = super::changed(|example| example.with_module(&root().join(TRIP))).await;
+    let (http, origin) = (reqwest::Client::new(), setup.envoy.url(""));
+    let ask = Ask::initialize().header("x-trip", "gauge");
+    assert_eq!(ask.send(&http, &origin).await.expect("a response").status(), 200);
+    let page = setup.envoy.prometheus().await.expect("a page");
+    let name = Gauge::Ejected.name();
+    let wanted = format!("envoy_dynamicmodulescustom_{name}{{scope=\"{SCOPE}\"}} 1");
+    assert!(page.lines().any(|line| line == wanted), "{wanted}\nnot in\n{page}");
 }
 
 /// Each with a table of its own, in one process.

@@ -1,8 +1,9 @@
 //! A panic in a hook ends what that hook was called for, and nothing else.
 
-use kit::bootstrap::Bootstrap;
+use kit::bootstrap::{Bootstrap, publish};
 use kit::client::Ask;
 use kit::envoy::Envoy;
+use kit::listeners::{by_file, listener};
 use kit::native::TRIP;
 use kit::pods::App;
 use kit::root;
@@ -83,7 +84,7 @@ async fn a_panic_when_an_exchange_is_woken_fails_that_exchange_alone() {
 async fn a_panic_in_a_hook_of_the_configuration_stops_no_request() {
     let setup = super::changed(|example| example).await;
     let example = || tripping(on_free_ports("native.yaml", &setup.pods, &setup.dns).unwrap());
-    for hook in ["config_scheduled", "new"] {
+    for hook in ["config_scheduled", "new", "destroy"] {
         let variables = vec![("PODPIN_TRIP", hook.to_owned())];
         let envoy = Envoy::start_knowing(&example(), variables).await.expect("Envoy starts");
         let (http, origin) = (reqwest::Client::new(), envoy.url(""));
@@ -91,14 +92,53 @@ async fn a_panic_in_a_hook_of_the_configuration_stops_no_request() {
         if hook == "new" {
             // There is no filter for this request, so it goes nowhere.
             assert_eq!(got.status(), 503);
+            until("it to be counted", async || (panicked(&envoy, hook).await == 1).then_some(()))
+                .await;
             continue;
         }
         assert_eq!(got.status(), 200);
-        until("a tick", async || (panicked(&envoy, hook).await > 1).then_some(())).await;
+        let least = if hook == "destroy" { 1 } else { 2 };
+        until("a tick", async || (panicked(&envoy, hook).await >= least).then_some(())).await;
         let id = &got.headers()["mcp-session-id"];
         let got = Ask::tool("count").session(id).send(&http, &origin).await.expect("a response");
         assert_eq!(got.status(), 200);
     }
+}
+
+/// There is nothing yet that could count it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_new_configuration_refuses_it() {
+    let setup = super::changed(|example| example).await;
+    let example = tripping(on_free_ports("native.yaml", &setup.pods, &setup.dns).unwrap());
+    let variables = vec![("PODPIN_TRIP", "config_new".to_owned())];
+    let Err(refused) = Envoy::start_knowing(&example, variables).await else {
+        panic!("Envoy starts");
+    };
+    let log = format!("{refused:#}");
+    assert!(log.contains("podpin: panicked at"), "{log}");
+    assert!(log.contains("Failed to initialize dynamic module"), "{log}");
+}
+
+/// Nor is there any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_at_the_end_of_a_configuration_keeps_the_next_from_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("listeners.json");
+    let setup = super::changed(|example| example).await;
+    let example =
+        || tripping(on_free_ports("native.yaml", &setup.pods, &setup.dns).expect("the example"));
+    publish(&[listener(&example())], &file);
+    let variables = vec![("PODPIN_TRIP", "config_destroy".to_owned())];
+    let by_file = by_file(example(), &file);
+    let envoy = Envoy::start_brief_knowing(&by_file, variables).await.expect("Envoy starts");
+    let (http, origin) = (reqwest::Client::new(), envoy.url(""));
+    let got = Ask::initialize().send(&http, &origin).await.expect("a response");
+    let id = got.headers()["mcp-session-id"].clone();
+    let next = example().plugin(|plugin| plugin["session"] = json!({"max_age": "12h"}));
+    publish(&[listener(&next)], &file);
+    until("the panic", async || envoy.log().contains("podpin: panicked at").then_some(())).await;
+    let got = Ask::tool("count").session(&id).send(&http, &origin).await.expect("a response");
+    assert_eq!(got.status(), 200);
 }
 
 /// Without what came of a request of the filter's own, an exchange that waits for it waits in vain, but not

@@ -14,7 +14,7 @@ use podpin::http::{HeaderMap, status};
 use crate::abi::{Buf, ConfigPtr, Field, StreamPtr, body_status, headers_status, trailers_status};
 use crate::envoy::{self, Fields, Hook, Main, SentId};
 use crate::logger;
-use crate::plugin::Configuration;
+use crate::plugin::{Blind, Configuration};
 use crate::stream::{self, Fate, Stream};
 
 /// Its pointer is what Envoy has of a stream: one share of an `Rc<Stream>`.
@@ -62,7 +62,7 @@ unsafe fn on_stream<T: Copy>(
         (Rc::from_raw(mine), Hook::new(stream))
     };
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        trip::on_stream(&hook, name);
+        trip::on_stream(&shared, &mut hook, name);
         run(&shared, &mut hook)
     }));
     ran.unwrap_or_else(|_| {
@@ -130,7 +130,10 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(mine: *m
     if !mine.is_null() {
         // SAFETY: `config_new` made it, and Envoy lets go of it once.
         let configuration = unsafe { Box::from_raw(mine) };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(configuration)));
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            trip::on_config("config_destroy");
+            drop(configuration);
+        }));
     }
 }
 
@@ -204,16 +207,21 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     configuration: *const Configuration,
     _stream: StreamPtr,
 ) -> Mine {
+    // SAFETY: as above.
+    let Some(Configuration { plugin, .. }) = (unsafe { configuration.as_ref() }) else {
+        return no_filter();
+    };
     let made = catch_unwind(AssertUnwindSafe(|| {
         trip::on_config("new");
-        // SAFETY: as above.
-        let configuration = unsafe { configuration.as_ref() }?;
-        Some(Rc::new(Stream::new(configuration.plugin.clone())))
+        Rc::new(Stream::new(plugin.clone()))
     }));
-    match made {
-        Ok(Some(stream)) => Rc::into_raw(stream),
-        Ok(None) | Err(_) => no_filter(),
-    }
+    made.map_or_else(
+        |_| {
+            plugin.panicked(Blind::New);
+            no_filter()
+        },
+        Rc::into_raw,
+    )
 }
 
 #[unsafe(no_mangle)]
@@ -221,10 +229,14 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(mine: Mine) {
     if mine != no_filter() {
         // SAFETY: `new` made it, and Envoy lets go of it once.
         let shared = unsafe { Rc::from_raw(mine) };
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            trip::on_config("destroy");
             shared.end(None);
-            drop(shared);
         }));
+        if ran.is_err() {
+            shared.plugin().panicked(Blind::Destroy);
+        }
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(shared)));
     }
 }
 
@@ -356,14 +368,18 @@ unused! {
         StreamPtr, Mine);
 }
 
-/// Panics that tests ask for.
+/// What tests ask for: panics, and what no exchange does so far.
 mod trip {
     use crate::envoy::Hook;
+    use crate::stream::Stream;
 
     #[cfg(feature = "trip")]
-    pub(super) fn on_stream(hook: &Hook<'_>, name: &str) {
+    pub(super) fn on_stream(stream: &Stream, hook: &mut Hook<'_>, name: &str) {
         let asked = hook.header(crate::envoy::Map::Request, "x-trip");
         assert_ne!(asked, Some(name.as_bytes()), "asked to");
+        if asked == Some(b"gauge") {
+            stream.set_gauge(hook);
+        }
     }
 
     #[cfg(feature = "trip")]
@@ -373,7 +389,7 @@ mod trip {
     }
 
     #[cfg(not(feature = "trip"))]
-    pub(super) fn on_stream(_: &Hook<'_>, _: &str) {}
+    pub(super) fn on_stream(_: &Stream, _: &mut Hook<'_>, _: &str) {}
 
     #[cfg(not(feature = "trip"))]
     pub(super) fn on_config(_: &str) {}

@@ -37,6 +37,15 @@ pub(crate) struct Plugin {
     pub(crate) around: Around,
     pub(crate) waiting: Waiting,
     streams: AtomicU64,
+    /// So many panics are not counted yet, in the order of [`Blind`].
+    panics: [AtomicU64; 2],
+}
+
+/// The hooks in which Envoy lets nothing be counted: the next tick counts what panicked in them.
+#[derive(Clone, Copy)]
+pub(crate) enum Blind {
+    New,
+    Destroy,
 }
 
 // === impl Configuration ===
@@ -84,8 +93,8 @@ impl Configuration {
                 }
             },
         };
-        let (waiting, streams) = (Waiting::default(), AtomicU64::new(1));
-        let plugin = Arc::new(Plugin { worker, around, waiting, streams });
+        let (waiting, streams, panics) = Default::default();
+        let plugin = Arc::new(Plugin { worker, around, waiting, streams, panics });
         Some(Self { plugin, due, _ticker: ticker })
     }
 
@@ -111,12 +120,33 @@ impl Configuration {
 impl Plugin {
     /// The filter for one more exchange.
     pub(crate) fn filter(&self) -> (ExchangeId, Filter) {
-        let id = ExchangeId(self.streams.fetch_add(1, Ordering::Relaxed));
+        let id = ExchangeId(self.streams.fetch_add(1, Ordering::Relaxed) + 1);
         (id, Filter::new(id, self.worker.clone()))
+    }
+
+    /// Such a hook panicked.
+    pub(crate) fn panicked(&self, hook: Blind) {
+        let [new, destroy] = &self.panics;
+        let panics = match hook {
+            Blind::New => new,
+            Blind::Destroy => destroy,
+        };
+        panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_panics(&self, main: &Main<'_>) {
+        for (hook, panics) in ["new", "destroy"].into_iter().zip(&self.panics) {
+            let panics = panics.swap(0, Ordering::Relaxed);
+            if panics > 0 {
+                let change = self.around.metrics.panics(hook);
+                main.count(change.id, &change.labels, panics);
+            }
+        }
     }
 
     fn tick(&self, main: &Main<'_>) {
         logger::follow();
+        self.count_panics(main);
         let mut host = Envoy::on_main(main, &self.around);
         let wakes = self.worker.tick(&mut host);
         let wanted = host.wishes.callouts;

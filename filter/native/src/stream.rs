@@ -166,6 +166,17 @@ impl Stream {
         }
     }
 
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Sets a gauge to 1, for tests: the core sets them at ticks only.
+    #[cfg(feature = "trip")]
+    pub(crate) fn set_gauge(&self, hook: &mut Hook<'_>) {
+        use podpin::{host::Host, telemetry::Gauge};
+        Envoy::on_stream(hook, &self.plugin.around).set(Gauge::Ejected, 1);
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.phase.get(), Phase::Over | Phase::Ended)
     }
