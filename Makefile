@@ -16,7 +16,7 @@ GATEWAYS_ENVOY := 1.39.3
 
 # The oldest that the dynamic module is for, and what is run on it: not each mode with each store.
 OLDEST_NATIVE := $(filter 1.39.%,$(ENVOYS))
-NATIVE_TESTS ?= abi:: configuration:: cut_off:: gone:: metrics:: panics:: properties:: reload:: shared:: \
+NATIVE_TESTS ?= abi:: configuration:: cut_off:: gateway:: gone:: metrics:: panics:: properties:: reload:: shared:: \
   scenarios::shared_data scenarios::sealed::endpoint scenarios::webdis::authority
 
 # Two that install packages at once would wait for each other in vain.
@@ -87,11 +87,12 @@ test-golden: prerequisites build ## Runs that golden file on the Envoy that Envo
 test-interop: prerequisites-interop build envoy ## Runs the servers and clients of MCP's SDKs; RECORD=yes writes what they did
 	RECORD=$(RECORD) $(CARGO) test --locked --package podpin-tests --test interop
 
-image: build ## Writes dist/image/, the module as an OCI image layout; SOURCE is where its source is
-	@$(CARGO) run --locked --quiet --package podpin-image dist/podpin.wasm dist $(SOURCE) > dist/digests.txt
+image: build native ## Writes dist/image/, the modules as an OCI image layout; SOURCE is where their source is
+	@$(CARGO) run --locked --quiet --package podpin-image \
+	  dist/podpin.wasm dist/libpodpin.so dist $(SOURCE) > dist/digests.txt
 	@cat dist/digests.txt
 
-release: prerequisites-istio image native check ## Gathers in dist/ what is published: modules, image, chart, bill of materials
+release: prerequisites-istio image check ## Gathers in dist/ what is published: modules, image, chart, bills of materials
 	@tests/istio/install-tools
 	@istio/package $(CURDIR)/dist
 

@@ -1,16 +1,14 @@
-//! A bill of materials (CycloneDX 1.5, JSON) of what the module is made of, as `cargo tree` says
-//! it: of packages and features that other parts of the workspace need, the module has nothing.
+//! A bill of materials (CycloneDX 1.5, JSON) of what a module is made of, as `cargo tree` says
+//! it: of packages and features that other parts of the workspace need, a module has nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-/// What `cargo tree` is asked, for [`of`] to understand it.
-pub(crate) const TREE: [&str; 11] = [
+/// What `cargo tree` is asked, for [`of`] to understand it, beside the package of the module.
+pub(crate) const TREE: [&str; 9] = [
     "tree",
     "--locked",
-    "--package=podpin-filter",
-    "--target=wasm32-wasip1",
     "--edges=normal",
     "--no-dedupe",
     "--charset=ascii",
