@@ -23,7 +23,12 @@ func all(t *testing.T) []object {
 
 func TestTheGoldenFileIsWhatEnvoyGatewayMakesOfTheExample(t *testing.T) {
 	g := start(t, all, publish(t, module(t)))
-	made := above + g.static(t)
+	isGolden(t, golden, above+g.static(t))
+}
+
+// isGolden compares what was made with a golden file, or writes that.
+func isGolden(t *testing.T, golden, made string) {
+	t.Helper()
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
 			t.Fatal(err)

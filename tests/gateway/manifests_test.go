@@ -84,11 +84,18 @@ func (g *gateway) standalone(t *testing.T, all []object) []object {
 				}
 			}
 		case "EnvoyExtensionPolicy":
+			if _, isWasm := o.at("spec")["wasm"]; !isWasm {
+				continue
+			}
 			image := o.plugin().at("code", "image")
 			image["url"] = strings.Replace(image["url"].(string), "registry.example.com/podpin@"+noDigest, g.image, 1)
 		case "EnvoyProxy":
 			o.at("spec")["provider"] = map[string]any{"type": "Host", "host": map[string]any{"envoyVersion": g.version}}
 			o.at("spec", "shutdown")["drainTimeout"] = "1s"
+			modules, _ := o.at("spec")["dynamicModules"].([]any)
+			for _, module := range modules {
+				object(module.(map[string]any)).at("source", "local")["path"] = existing(t, library, "make native")
+			}
 			bootstrap := o.at("spec", "bootstrap")
 			var value object
 			if err := yaml.Unmarshal([]byte(bootstrap["value"].(string)), &value); err != nil {

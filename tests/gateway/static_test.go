@@ -9,6 +9,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// library is the dynamic module.
+const library = "dist/libpodpin.so"
+
 // static is what Envoy Gateway told its Envoy, as one file that any Envoy takes: the routes and endpoints are in
 // their places, and the module is a file. Nothing else of the listener, the routes and their clusters differs.
 func (g *gateway) static(t *testing.T) string {
@@ -54,6 +57,9 @@ func (g *gateway) static(t *testing.T) string {
 		config := object(filter.(map[string]any)).at("typed_config")
 		if strings.HasSuffix(config["@type"].(string), ".Wasm") {
 			config.at("config", "vm_config")["code"] = object{"local": object{"filename": "dist/podpin.wasm"}}
+		}
+		if strings.HasSuffix(config["@type"].(string), ".DynamicModuleFilter") {
+			config.at("dynamic_module_config", "module", "local")["filename"] = library
 		}
 	}
 	var clusters []any

@@ -12,7 +12,7 @@ use crate::bootstrap::{Bootstrap, publish};
 use crate::client::{Ask, Got};
 use crate::dns::{Dns, any_port, pod_ip};
 use crate::envoy::Envoy;
-use crate::gateway::golden_for;
+use crate::gateway::{golden_for, native_for};
 use crate::mode::Mode;
 use crate::pods::{App, Pods};
 use crate::setup::{on_free_ports, tls_of};
@@ -64,6 +64,14 @@ impl Discovered {
         let dns = Dns::start(any_port(), &[]).await?;
         let example = golden_for(&pods)?;
         Self::with(example, pods, dns, published, change).await
+    }
+
+    /// The same with the dynamic module, and pods on all of which sessions may live from the start.
+    pub async fn in_gateway_natively(app: App, count: usize) -> Result<Self> {
+        let pods = Pods::start(count, None, app)?;
+        let dns = Dns::start(any_port(), &[]).await?;
+        let (example, published) = (native_for(&pods)?, Vec::from_iter(0..count));
+        Self::with(example, pods, dns, &published, |native| native).await
     }
 
     async fn with(

@@ -3,6 +3,7 @@
 mod abi;
 mod configuration;
 mod cut_off;
+mod gateway;
 mod gone;
 mod metrics;
 mod panics;
