@@ -77,7 +77,7 @@ test-gateway: prerequisites-gateway image check envoy ## Runs Envoy Gateway itse
 	@tests/gateway/install-tools
 	cd tests/gateway && go test -count=1 -timeout 20m -v . $(if $(UPDATE),-update)
 	cd tests/gateway && ENVOY=$(CURDIR)/.tools/envoy-$(GATEWAYS_ENVOY)/bin/envoy \
-	  go test -count=1 -timeout 20m -v -run 'TestTheExample|TestAModule' .
+	  go test -count=1 -timeout 20m -v -run 'TestTheExample|TestAModule|TestTheDynamicModule' .
 
 test-golden: prerequisites build ## Runs that golden file on the Envoy that Envoy Gateway has by itself
 	@tests/install-envoy $(GATEWAYS_ENVOY)

@@ -32,9 +32,13 @@ func (o object) at(path ...string) object {
 	return o
 }
 
-// plugin is the first Wasm of an EnvoyExtensionPolicy.
+// plugin is the first Wasm of an EnvoyExtensionPolicy, or its first dynamic module.
 func (o object) plugin() object {
-	return object(o.at("spec")["wasm"].([]any)[0].(map[string]any))
+	plugins, isWasm := o.at("spec")["wasm"].([]any)
+	if !isWasm {
+		plugins = o.at("spec")["dynamicModule"].([]any)
+	}
+	return object(plugins[0].(map[string]any))
 }
 
 // objects are the resources of a text.

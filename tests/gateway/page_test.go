@@ -45,7 +45,7 @@ func TestPodpinCheckTakesTheConfigurationOfEachPolicy(t *testing.T) {
 			checked++
 		}
 	}
-	if checked != 3 {
+	if checked != 4 {
 		t.Errorf("%d policies", checked)
 	}
 }
@@ -98,6 +98,12 @@ func TestWhatTheExampleSaysForKubernetesIsTakenByItsTypes(t *testing.T) {
 		"envoyextensionpolicy.yaml": &egv1a1.EnvoyExtensionPolicy{}, "clienttrafficpolicy.yaml": &egv1a1.ClientTrafficPolicy{},
 	} {
 		strictly(t, example(t, file)[0], into)
+	}
+	for _, o := range example(t, "native.yaml") {
+		into := map[string]any{
+			"EnvoyProxy": &egv1a1.EnvoyProxy{}, "HTTPRoute": &gwapiv1.HTTPRoute{}, "EnvoyExtensionPolicy": &egv1a1.EnvoyExtensionPolicy{},
+		}
+		strictly(t, o, into[o.kind()])
 	}
 }
 
