@@ -1,7 +1,7 @@
 //! Podpin inside Envoy as a dynamic module: Envoy's hooks in, its callbacks out, and no decision in between.
 //!
-//! `unsafe` is in three files: `abi.rs` declares what Envoy exports, `envoy.rs` makes it safe to call, and
-//! `hooks.rs` is what Envoy calls. No panic gets past that.
+//! `unsafe` is in three modules: `abi` declares what Envoy exports, `envoy` makes it safe to call, and `hooks` is what
+//! Envoy calls. No panic gets past that.
 
 #![deny(unsafe_code)]
 
