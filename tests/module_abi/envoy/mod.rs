@@ -195,5 +195,6 @@ impl<const MINOR: u32> Drop for Envoy<MINOR> {
         streams.iter().for_each(|stream| stream.complete());
         self.worker.sweep();
         self.config.destroy();
+        self.worker.bury();
     }
 }

@@ -88,6 +88,11 @@ impl Worker {
         }
     }
 
+    /// Lets go of streams that are gone.
+    pub(crate) fn bury(&self) {
+        self.gone.take();
+    }
+
     /// A stream that the module was not taken from yet.
     pub(crate) fn stream(&self, number: u32) -> Option<Rc<Stream>> {
         let doomed = self.doomed.borrow();
