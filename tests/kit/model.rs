@@ -27,7 +27,7 @@ use crate::pods::{App, SeenSoFar, noted};
 use crate::sealed::sealed;
 use crate::{DOMAIN, STATEFUL_SET, counter, note};
 
-pub use simulated::{Engine, Pairs, ProxyRecord, Step, StreamRecord};
+pub use simulated::{Engine, Pairs, ProxyRecord, Step, StreamRecord, details_of};
 
 /// How long a pod may take to answer a callout.
 const PATIENCE: Duration = Duration::from_millis(50);

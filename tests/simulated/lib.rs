@@ -100,6 +100,20 @@ pub fn nothing() -> CallResponse {
     CallResponse { status: 504, body: Vec::new(), is_from_server: false }
 }
 
+/// What Envoy says of an answer of its own.
+pub fn details_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NoAddress => "dns_resolution_failure{dns_name_not_found}",
+        Cause::Unreachable => {
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}"
+        }
+        Cause::Reset => "upstream_reset_before_response_started{connection_termination}",
+        Cause::TimedOut => "response_timeout",
+        Cause::Overloaded => "upstream_reset_before_response_started{overflow}",
+        Cause::Other => "route_not_found",
+    }
+}
+
 /// The cluster of the pods by name.
 pub const PODS: &str = "pods";
 

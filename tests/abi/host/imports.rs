@@ -10,8 +10,8 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status, Strea
 
 use super::{Phase, ROOT, WORKER, Worker};
 use kit::bootstrap::PODS;
-use kit::model::{Pairs, StreamRecord};
-use podpin::host::{Callout, Cause, Overtaken, Secret, SharedData, Version};
+use kit::model::{Pairs, StreamRecord, details_of};
+use podpin::host::{Callout, Overtaken, Secret, SharedData, Version};
 use podpin::http::HeaderMap;
 use podpin::http::Packed;
 
@@ -26,20 +26,6 @@ unsafe fn bytes<'a>(data: Bytes, size: usize) -> &'a [u8] {
 
 unsafe fn text(data: Bytes, size: usize) -> String {
     String::from_utf8(unsafe { bytes(data, size) }.to_vec()).expect("text")
-}
-
-/// What Envoy says of its own answers.
-fn details_of(cause: Cause) -> &'static str {
-    match cause {
-        Cause::NoAddress => "dns_resolution_failure{dns_name_not_found}",
-        Cause::Unreachable => {
-            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}"
-        }
-        Cause::Reset => "upstream_reset_before_response_started{connection_termination}",
-        Cause::TimedOut => "response_timeout",
-        Cause::Overloaded => "upstream_reset_before_response_started{overflow}",
-        Cause::Other => "route_not_found",
-    }
 }
 
 fn text_of(bytes: &[u8]) -> String {

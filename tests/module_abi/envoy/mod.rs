@@ -10,6 +10,7 @@ mod callbacks;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod stream;
+mod worker;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,7 +24,8 @@ use podpin::host::{CallResponse, Callout, Cause};
 use serde_json::{Value, json};
 
 use config::{Config, Scope, on_main};
-use stream::{Stream, Worker};
+use stream::Stream;
+use worker::Worker;
 
 /// When time begins, in milliseconds since the Unix epoch.
 const STARTED: u64 = 1_750_000_000_000;

@@ -2,7 +2,6 @@
 //! as Envoy does.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,18 +11,7 @@ use podpin::host::Cause;
 
 use super::abi::{self, Mine, Ours};
 use super::config::Config;
-
-/// The streams of one worker thread.
-#[derive(Default)]
-pub(crate) struct Worker {
-    /// Envoy 1.39 lets go of a stream at once, within whichever call ends it, and 1.40 later.
-    minor: u32,
-    pub(crate) streams: RefCell<HashMap<u32, Rc<Stream>>>,
-    /// To be let go of.
-    doomed: RefCell<Vec<Rc<Stream>>>,
-    /// Their memory is kept, so that a use of it after that is told from any other.
-    gone: RefCell<Vec<Rc<Stream>>>,
-}
+use super::worker::Worker;
 
 /// A stream. Its address is what the module gets of it.
 pub(crate) struct Stream {
@@ -72,33 +60,6 @@ pub(crate) enum Phase {
     ResponseBody,
     Scheduled,
     Complete,
-}
-
-// === impl Worker ===
-
-impl Worker {
-    pub(crate) fn new(minor: u32) -> Self {
-        Self { minor, ..Self::default() }
-    }
-
-    /// What is done between events: Envoy's deferred deletion.
-    pub(crate) fn sweep(&self) {
-        for stream in self.doomed.take() {
-            stream.destroy();
-        }
-    }
-
-    /// Lets go of streams that are gone.
-    pub(crate) fn bury(&self) {
-        self.gone.take();
-    }
-
-    /// A stream that the module was not taken from yet.
-    pub(crate) fn stream(&self, number: u32) -> Option<Rc<Stream>> {
-        let doomed = self.doomed.borrow();
-        let found = doomed.iter().find(|stream| stream.number == number).cloned();
-        found.or_else(|| self.streams.borrow().get(&number).cloned())
-    }
 }
 
 // === impl Stream ===
@@ -319,17 +280,12 @@ impl Stream {
         self.hook(Phase::Complete, |ours, mine| unsafe {
             abi::envoy_dynamic_module_on_http_filter_stream_complete(ours, mine);
         });
-        let stream = self.worker.streams.borrow_mut().remove(&self.number);
-        let Some(stream) = stream else { return };
-        match self.worker.minor {
-            ..=39 => stream.destroy(),
-            _ => self.worker.doomed.borrow_mut().push(stream),
-        }
+        self.worker.let_go(self.number);
     }
 
-    fn destroy(self: &Rc<Self>) {
+    pub(super) fn destroy(self: &Rc<Self>) {
         self.is_gone.set(true);
-        self.worker.gone.borrow_mut().push(self.clone());
+        self.worker.keep(self.clone());
         unsafe { abi::envoy_dynamic_module_on_http_filter_destroy(self.mine.get()) };
     }
 

@@ -3,6 +3,7 @@
 //! SAFETY of all of them: the module passes what it got of this side, or data that lives for the call, and places
 //! for results.
 
+mod bodies;
 mod configuration;
 mod messages;
 mod streams;
