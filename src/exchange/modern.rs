@@ -1,9 +1,11 @@
 //! A request without a session that a rule concerns: where it goes, and what is kept of that.
 //!
 //! Nothing is ever answered in a pod's place. Where nothing is known the proxy picks, and the pod that gets the
-//! request says what is wrong, to the request's own id.
+//! request says what is wrong, to the request's own id. If the pod that it was sent to is not there, its client
+//! sends it again, and it goes to one that is.
 
 use crate::host::{Cause, Source};
+use crate::http::Reply;
 use crate::message::{Found, Media, TaskPeek};
 use crate::modern::{Keyed, Ruling, Task};
 use crate::pods::Place;
@@ -31,6 +33,8 @@ pub(crate) enum Step {
     Tracing { otherwise: Option<Keyed> },
     /// It has no key, and waits for a pod to be picked.
     Placing,
+    /// Nothing is known of what it names, and it waits for any pod to be picked.
+    Straying,
     /// It is being looked up which pod its key has.
     Recalling { key: SessionKey },
     /// A pod is being chosen for its key; whether that is to be kept.
@@ -115,7 +119,12 @@ impl Ruled {
             (Step::Tracing { .. }, Event::Looked(Lookup::Live(pin))) => {
                 sent(pin.place, None, Decision::Steered)
             }
-            (Step::Tracing { .. }, Event::Looked(_)) => untracked(None),
+            (Step::Tracing { .. }, Event::Looked(_))
+            | (Step::Naming { .. }, Event::Chosen(None)) => {
+                (Some(Step::Straying), Verdict::next(Act::Place))
+            }
+            (Step::Straying, Event::Placed(Some(place))) => sent(place, None, Decision::Untracked),
+            (Step::Straying, Event::Placed(None)) => untracked(None),
             (Step::Placing, Event::Placed(Some(place))) => sent(place, None, Decision::Placed),
             (Step::Placing, Event::Placed(None)) => {
                 let passed = Verdict::because(Decision::Sessionless, Act::Pass);
@@ -151,10 +160,12 @@ impl Ruled {
             }
             (Step::Yielding { place }, Event::Looked(_)) => sent(place, None, Decision::Keyed),
             (Step::Sent { place: Some(place), kept }, Event::ResponseHeaders(response)) => {
-                let verdict = answered(place, kept, &response);
+                if is_unreachable(&response) {
+                    return unreachable(place, kept, response);
+                }
                 match response.strayed_from(place) || response.source != Source::Pod {
-                    true => (None, verdict),
-                    false => peeking(makes_task, place, &response, verdict),
+                    true => (None, strayed(place, kept, &response)),
+                    false => peeking(makes_task, place, &response, Verdict::pass()),
                 }
             }
             (Step::Sent { place: None, kept }, Event::ResponseHeaders(response)) => {
@@ -251,19 +262,32 @@ fn unread() -> Verdict {
     Verdict::because(Decision::TaskUnread, Act::Pass)
 }
 
-/// The response passes, whatever it is. But the next request is not to go where none arrives.
-fn answered(place: Place, kept: Option<SessionKey>, response: &ResponseHead) -> Verdict {
-    let verdict = Verdict::pass();
-    let forget = kept.map(Effect::Forget);
-    match response.source {
-        Source::Proxy(cause @ (Cause::NoAddress | Cause::Unreachable)) => {
-            let unreachable = Effect::Unreachable(place, cause == Cause::Unreachable);
-            forget.into_iter().fold(verdict.causing(unreachable), Verdict::causing)
-        }
-        // It has another pod by now.
-        _ if response.strayed_from(place) => forget.into_iter().fold(verdict, Verdict::causing),
-        _ => verdict,
-    }
+/// Whether the proxy has found the place not to be there, and so has sent nothing.
+fn is_unreachable(response: &ResponseHead) -> bool {
+    matches!(response.source, Source::Proxy(Cause::NoAddress | Cause::Unreachable))
+}
+
+/// No request is to go there again, and this one elsewhere if there is another.
+fn unreachable(
+    place: Place,
+    kept: Option<SessionKey>,
+    response: ResponseHead,
+) -> (Exchange, Verdict) {
+    let refuses = response.source == Source::Proxy(Cause::Unreachable);
+    let (exchange, mut verdict) = match response.has_another {
+        true => Exchange::replaced(response, Reply::send_again()),
+        false => (Exchange::Over, Verdict::pass()),
+    };
+    verdict.decision = response.has_another.then_some(Decision::SentAgain);
+    verdict.effects.push(Effect::Unreachable(place, refuses));
+    verdict.effects.extend(kept.map(Effect::Forget));
+    (exchange, verdict)
+}
+
+/// The response passes, whatever it is. But if another endpoint has sent it, the key has that by now.
+fn strayed(place: Place, kept: Option<SessionKey>, response: &ResponseHead) -> Verdict {
+    let forget = kept.filter(|_| response.strayed_from(place)).map(Effect::Forget);
+    forget.into_iter().fold(Verdict::pass(), Verdict::causing)
 }
 
 /// The proxy has picked what answers.

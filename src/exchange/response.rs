@@ -24,6 +24,8 @@ pub struct ResponseHead {
     pub wants_credentials: bool,
     /// It is worth a look whether it says in a success that the session is lost.
     pub is_heeded: bool,
+    /// Another pod may be there for the request, where the one that it was sent to is not.
+    pub has_another: bool,
     /// How to read its body.
     pub media: Media,
     /// It has a body.
@@ -41,6 +43,7 @@ impl ResponseHead {
             is_doubted: false,
             wants_credentials: false,
             is_heeded: false,
+            has_another: false,
             media: Media::Other,
             has_body: true,
         }

@@ -3,7 +3,7 @@
 use super::Filter;
 use super::response::upstream_address;
 use crate::exchange::{Choice, Event, Exchange, Intent, ResponseHead, Ruled, Step};
-use crate::host::{Host, Source};
+use crate::host::{Cause, Host, Source};
 use crate::http::{Head, HeaderMap, status};
 use crate::message::Media;
 use crate::modern::{Ruling, weight};
@@ -109,7 +109,20 @@ impl Filter {
             let now = host.now();
             self.worker.watch.is_there(host, place, now);
         }
-        ResponseHead { source, answered_by, ..response }
+        let has_another = match (source, self.sent_to) {
+            (Source::Proxy(Cause::NoAddress | Cause::Unreachable), Some(place)) => {
+                self.has_another(host, place)
+            }
+            _ => false,
+        };
+        ResponseHead { source, answered_by, has_another, ..response }
+    }
+
+    /// Whether a request would not go to `place` once more, now that this is not there. Where the proxy picks by
+    /// address, whatever it is known to find is another.
+    fn has_another(&self, host: &impl Host, place: Place) -> bool {
+        let pods = self.worker.config.steering.pods();
+        pods.is_none_or(|pods| self.worker.watch.has_another(host, &pods.placement, place))
     }
 
     /// A place that cannot be reached is as good as none. A key is free for another then; a task is not, since

@@ -4,7 +4,7 @@ use super::{Edit, HeaderMap, Reply};
 
 /// Headers that describe a body, a connection or a session: those of a response that is replaced
 /// mean nothing any more.
-const OF_THE_REPLACED: [&str; 12] = [
+const OF_THE_REPLACED: [&str; 13] = [
     "content-encoding",
     "content-language",
     "content-length",
@@ -12,6 +12,7 @@ const OF_THE_REPLACED: [&str; 12] = [
     "content-type",
     "connection",
     "keep-alive",
+    "location",
     "mcp-session-id",
     "retry-after",
     "trailer",

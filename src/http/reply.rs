@@ -12,6 +12,8 @@ pub struct Reply {
     pub status: u16,
     /// Seconds for a `Retry-After` header.
     pub retry_after: Option<u32>,
+    /// A `Location` header.
+    pub location: Option<&'static str>,
     /// Why, for the proxy's own log: one word that begins with `podpin_`.
     pub details: String,
     /// A JSON-RPC error, or nothing. Its `id` is null: the request's is in a body that was not waited for,
@@ -51,8 +53,15 @@ impl Reply {
         Self { retry_after: Some(1), ..Self::new(503, body) }
     }
 
+    /// 307 to where the request was sent, on which a client sends it once more, body and all (RFC 9110 section 15.4.8).
+    /// The reference is one to the same resource (RFC 3986 section 4.4), by whatever path the client knows that.
+    pub fn send_again() -> Self {
+        Self { location: Some("#"), ..Self::new(307, String::new()) }
+    }
+
     fn new(status: u16, body: String) -> Self {
-        Self { status, retry_after: None, details: String::new(), body, carried: Vec::new() }
+        let (details, carried) = (String::new(), Vec::new());
+        Self { status, retry_after: None, location: None, details, body, carried }
     }
 
     /// Its headers, but the status.
@@ -68,6 +77,7 @@ impl Reply {
             headers.push(("content-type", "application/json".to_owned()));
         }
         headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+        headers.extend(self.location.map(|reference| ("location", reference.to_owned())));
         headers
     }
 }
@@ -105,6 +115,14 @@ mod tests {
         let reply = Reply::fall_back();
         assert_eq!((reply.status, reply.body.as_str()), (400, ""));
         assert_eq!(reply.headers().count(), 0);
+    }
+
+    #[test]
+    fn a_client_that_is_to_send_a_request_again_is_led_to_where_it_was() {
+        let reply = Reply::send_again();
+        let headers: Vec<_> = reply.headers().collect();
+        assert_eq!((reply.status, reply.body.as_str()), (307, ""));
+        assert_eq!(headers, [("location", b"#".as_slice().into())]);
     }
 
     /// Clients match this text.

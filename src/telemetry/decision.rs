@@ -55,7 +55,7 @@ pub enum Decision {
     EraRefused,
     /// Sent to the pod of its key, without a session.
     Keyed,
-    /// Passed: a rule concerns it, but nothing tells its pod.
+    /// A rule concerns it, but nothing tells its pod: sent to one that was picked, or passed.
     Untracked,
     /// The response has shown which pod a key or a task has, which is kept.
     Learned,
@@ -63,11 +63,13 @@ pub enum Decision {
     TaskUnread,
     /// Passed: it is about a task, but does not name it.
     TaskUnnamed,
+    /// Answered 307: the pod that it was sent to cannot be reached, and its client is to send it again.
+    SentAgain,
 }
 
 impl Decision {
     /// All of them, in order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Elsewhere,
         Self::Sessionless,
         Self::NoSession,
@@ -97,6 +99,7 @@ impl Decision {
         Self::Learned,
         Self::TaskUnread,
         Self::TaskUnnamed,
+        Self::SentAgain,
     ];
 
     /// What the proxy logs as the details of a local reply that it caused (Envoy, "Response Code
@@ -137,6 +140,7 @@ impl Decision {
             Self::Learned => "learned",
             Self::TaskUnread => "task_unread",
             Self::TaskUnnamed => "task_unnamed",
+            Self::SentAgain => "sent_again",
         }
     }
 }

@@ -183,6 +183,15 @@ impl Watch {
         }
     }
 
+    /// Whether there may be a pod for a key beside the one of `place`.
+    pub fn has_another(&self, host: &impl Host, placement: &Placement, place: Place) -> bool {
+        let is_another = |pod| {
+            let other = Place::Pod(pod);
+            other != place && !self.ledger.known(host, other).has_failed()
+        };
+        placement.lowest(is_another).is_some()
+    }
+
     /// Whether a place is one that requests reach, and that has not been lost since `since`.
     pub fn has_stayed(&self, host: &impl Host, place: Place, since: Timestamp) -> bool {
         let known = self.ledger.known(host, place);

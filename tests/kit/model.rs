@@ -236,8 +236,12 @@ impl<E: Engine> Model<E> {
         };
         match steered {
             Some(ordinal) if record.filter_state.contains_key(&note("pod")) => ordinal,
+            // What cannot be reached is tried once more, which gets to the next.
             _ => {
                 self.balanced += 1;
+                if self.stopped.contains(&(self.balanced % self.pods.len())) {
+                    self.balanced += 1;
+                }
                 self.balanced % self.pods.len()
             }
         }
@@ -300,6 +304,9 @@ impl<E: Engine> Driver for Model<E> {
 
     fn stop(&mut self, ordinal: usize) {
         self.stopped.insert(ordinal);
+        // As long as a process takes to end.
+        self.engine.advance(Duration::from_millis(100));
+        self.answered(0, Step::Go);
     }
 
     fn counts_to(&mut self, name: &str, count: u64) {

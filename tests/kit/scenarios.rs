@@ -192,6 +192,7 @@ macro_rules! each_modern_scenario {
                     a_refused_era_is_answered_400_with_nothing,
                     a_remembered_key_keeps_its_pod,
                     a_task_keeps_its_pod,
+                    a_key_whose_endpoint_is_gone_goes_to_another,
                 }
             } )*
         }

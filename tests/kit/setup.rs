@@ -281,7 +281,9 @@ impl RealEnvoy {
     }
 
     fn with(mode: Mode, envoy: Envoy, pods: Pods, runtime: Runtime, others: impl Any) -> Self {
-        let http = reqwest::Client::new();
+        // A scenario sees every response.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let http = http.build().expect("a client");
         Self {
             envoy,
             pods,

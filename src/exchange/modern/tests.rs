@@ -117,9 +117,16 @@ fn a_key_leads_to_a_pod_and_nothing_to_an_answer_of_ours() {
             steer.clone(),
             Some(Keyed),
         ),
+        ("one that is not", vec![asked(pod, None), Event::Chosen(None)], Act::Place, None),
         (
-            "one that is not",
-            vec![asked(pod, None), Event::Chosen(None)],
+            "any that is",
+            vec![asked(pod, None), Event::Chosen(None), Event::Placed(Some(POD))],
+            steer.clone(),
+            Some(Untracked),
+        ),
+        (
+            "none",
+            vec![asked(pod, None), Event::Chosen(None), Event::Placed(None)],
             Act::Pass,
             Some(Untracked),
         ),
@@ -175,6 +182,43 @@ fn every_response_passes_and_one_that_no_pod_sent_is_learnt_from() {
         events.push(Event::ResponseHeaders(response));
         let verdict = last(events);
         assert_eq!((verdict.act, verdict.effects), (Act::Pass, wanted), "{about}");
+    }
+}
+
+#[test]
+fn a_request_whose_pod_is_not_there_is_sent_again_if_another_is() {
+    let by = |cause| ResponseHead { source: Source::Proxy(cause), ..ResponseHead::of(503) };
+    let task = Ruling { pod: None, task: Some(Task::Named(KEY)), keyed: None };
+    let makes = Ruling { pod: None, task: Some(Task::Maybe), keyed: None };
+    let asked_of = |ruling| Event::Asked(Intent::Ruled(ruling));
+    for (about, before, is_kept) in [
+        ("a key", vec![asked(None, Some(false)), chosen(POD, true)], false),
+        ("a key that is kept", vec![asked(None, Some(true)), live(POD)], true),
+        ("a pod by name", vec![asked(Some(Ordinal(2)), None), chosen(POD, true)], false),
+        ("a task", vec![asked_of(task), live(POD)], false),
+        ("a call", vec![asked_of(makes), Event::Placed(Some(POD))], false),
+    ] {
+        for (cause, refuses) in [(Cause::Unreachable, true), (Cause::NoAddress, false)] {
+            let mut effects = vec![Effect::Unreachable(POD, refuses)];
+            effects.extend(is_kept.then_some(Effect::Forget(KEY)));
+            for (has_another, has_body, act, decision) in [
+                (true, true, Act::ReplaceHeaders(Reply::send_again()), Some(Decision::SentAgain)),
+                (true, false, Act::ReplyInstead(Reply::send_again()), Some(Decision::SentAgain)),
+                (false, true, Act::Pass, None),
+            ] {
+                let response = ResponseHead { has_another, has_body, ..by(cause) };
+                let response = Event::ResponseHeaders(response);
+                let verdict = last(before.iter().cloned().chain([response]).collect());
+                let got = (verdict.act, verdict.decision, verdict.effects);
+                assert_eq!(got, (act, decision, effects.clone()), "{about}, {cause:?}");
+            }
+        }
+        for cause in [Cause::Reset, Cause::TimedOut, Cause::Overloaded, Cause::Other] {
+            let response = ResponseHead { has_another: true, ..by(cause) };
+            let response = Event::ResponseHeaders(response);
+            let verdict = last(before.iter().cloned().chain([response]).collect());
+            assert_eq!(verdict, Verdict::pass(), "{about}: it may have been served, {cause:?}");
+        }
     }
 }
 

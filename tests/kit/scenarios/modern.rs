@@ -154,8 +154,7 @@ pub fn a_key_whose_pod_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Sc
     let talks: Vec<_> = (0..USERS).map(|number| pod_of(&mut driver, talk(number))).collect();
     driver.stop(gone);
     let first = users.iter().position(|pod| *pod == gone).expect("a user of each pod");
-    let got = driver.send(call("a").header(USER, first.to_string()));
-    assert_eq!((got.status.as_u16(), got.pod.is_none()), (503, true), "nobody knew: Envoy's own");
+    is_to_be_sent_again(&mut driver, call("a").header(USER, first.to_string()));
     for (before, after) in [
         (users, pods_of(&mut driver, USERS)),
         (talks, (0..USERS).map(|number| pod_of(&mut driver, talk(number))).collect()),
@@ -165,6 +164,32 @@ pub fn a_key_whose_pod_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Sc
         }
     }
     assert_eq!((driver.counter("ejected"), driver.counter("unreachable")), (1, 0));
+    assert_eq!(driver.counter("sent_again"), 1);
+}
+
+pub fn a_key_whose_endpoint_is_gone_goes_to_another<D: Driver>(driver: impl FnOnce(Scene) -> D) {
+    let mut driver = keyed(driver, |plugin| {
+        plugin["modern"]["affinity"] = json!([{"key": {"header": USER}, "remember": true}]);
+    });
+    let (before, gone) = (pods_of(&mut driver, 12), 1);
+    driver.stop(gone);
+    let first = before.iter().position(|pod| *pod == gone).expect("a user of each pod");
+    is_to_be_sent_again(&mut driver, call("a").header(USER, first.to_string()));
+    let after = pods_of(&mut driver, 12);
+    for (before, after) in before.into_iter().zip(&after) {
+        assert!(*after != gone && (before == gone || before == *after), "{before} to {after}");
+    }
+    assert_eq!(pods_of(&mut driver, 12), after);
+    assert_eq!((driver.counter("sent_again"), driver.counter("unreachable")), (1, 0));
+}
+
+/// Nobody knew yet that its pod is gone.
+fn is_to_be_sent_again(driver: &mut impl Driver, ask: Ask) {
+    let got = driver.send(ask);
+    assert_eq!((got.status.as_u16(), got.body.as_slice()), (307, &b""[..]));
+    assert_eq!((got.header("location"), got.header("content-type")), (Some("#"), None));
+    assert!(got.pod.is_none());
+    assert_eq!(driver.noted().0, "sent_again");
 }
 
 pub fn a_pod_that_a_value_names_is_reached<D: Driver>(driver: impl FnOnce(Scene) -> D) {
@@ -185,13 +210,11 @@ pub fn a_pod_that_a_value_names_is_reached<D: Driver>(driver: impl FnOnce(Scene)
     }
     driver.stop(1);
     let lost = || of(format!("{STATEFUL_SET}-1.5f0c"));
-    assert_eq!(driver.send(lost()).status, 503);
+    is_to_be_sent_again(&mut driver, lost());
     assert_ne!(pod_of(&mut driver, lost().header(USER, "a")), 1);
     assert_eq!(driver.noted().0, "keyed", "the next rule has a key");
-    let got = driver.send(lost());
+    assert_ne!(pod_of(&mut driver, lost()), 1);
     assert_eq!(driver.noted().0, "untracked");
-    // Envoy's own balancing may not know yet.
-    assert!(got.status == 503 || got.ordinal() != 1);
 }
 
 /// A server that makes a task of every call, but of those of a tool `plain`, and says so in the form that the
