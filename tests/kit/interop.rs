@@ -15,6 +15,8 @@ use crate::root;
 pub enum Server {
     /// Of MCP's Rust SDK.
     Rmcp,
+    /// Of the same, with tasks.
+    RmcpTasks,
     /// Of MCP's Python SDK 1.
     Python1,
     /// Of MCP's Python SDK 2.
@@ -98,6 +100,7 @@ impl Program {
     pub fn serve(server: Server, transport: Transport, ip: IpAddr, port: u16) -> Result<Self> {
         let mut command = match server {
             Server::Rmcp => ours("server"),
+            Server::RmcpTasks => ours("tasks"),
             Server::Python1 => installed("python-1/bin/python", Some("server.py")),
             Server::Python2 => installed("python-2/bin/python", Some("server.py")),
             Server::Everything => installed("node", Some("everything.mjs")),
@@ -160,6 +163,11 @@ impl Program {
     pub fn answer(&mut self) -> Result<Value> {
         let answer = self.line()?;
         serde_json::from_str(&answer).with_context(|| answer)
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it as the kernel does one that takes too much memory.

@@ -1,10 +1,11 @@
-//! An MCP server as one pod, `interop-rmcp server HOST PORT`, and a client that takes orders, `interop-rmcp
-//! client`, both on the official SDK for Rust, as `tests/interop/README.md` says.
+//! MCP servers as one pod, `interop-rmcp server HOST PORT` and `interop-rmcp tasks HOST PORT`, and a client that
+//! takes orders, `interop-rmcp client`, all on the official SDK for Rust, as `tests/interop/README.md` says.
 
 #![expect(deprecated, reason = "sessions have sampling")]
 
 mod client;
 mod server;
+mod tasks;
 
 use std::io::Read;
 
@@ -19,7 +20,11 @@ fn main() -> Result<()> {
             std::thread::spawn(end_with_stdin);
             runtime.block_on(server::run(host, port.parse()?))
         }
-        _ => bail!("interop-rmcp server HOST PORT, or interop-rmcp client"),
+        ["tasks", host, port] => {
+            std::thread::spawn(end_with_stdin);
+            runtime.block_on(tasks::run(host, port.parse()?))
+        }
+        _ => bail!("interop-rmcp server|tasks HOST PORT, or interop-rmcp client"),
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod by_hand;
 mod clients;
+mod killed;
 mod matrix;
 mod modern;
 mod page;
 mod restarts;
 mod script;
 mod sse;
+mod tasks;
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicUsize;
@@ -20,6 +22,7 @@ use kit::interop::{Program, Server, Transport};
 use kit::mode::Mode;
 use kit::pods::free_port;
 use kit::setup::{example_on, patient};
+use kit::wait::until;
 use serde_json::{Value, json};
 
 /// Three pods, each a process, behind an Envoy.
@@ -66,6 +69,17 @@ impl Cluster {
     fn kill(&mut self, ordinal: usize) {
         if let Some(mut pod) = self.pods[ordinal].take() {
             pod.kill();
+        }
+    }
+
+    /// The same, and waits until these Envoys have noticed: else one may still send a request on a connection that
+    /// is no more.
+    async fn kill_noticed(&mut self, ordinal: usize, envoys: &[&Envoy]) {
+        self.kill(ordinal);
+        let gone = (self.ips[ordinal], self.port).into();
+        for envoy in envoys.iter().copied().chain([&self.envoy]) {
+            let notices = || async { (envoy.connections_to(gone).await == 0).then_some(()) };
+            until("Envoy to notice", notices).await;
         }
     }
 

@@ -16,38 +16,49 @@ use serde_json::{Value, json};
 use crate::Cluster;
 
 /// A client of both eras.
-enum Client {
+pub(crate) enum Client {
     Program(Box<Program>),
     Rmcp(RunningService<RoleClient, ()>),
 }
 
 impl Client {
+    pub(crate) const SDKS: [&str; 5] = ["python", "typescript", "fastmcp", "go", "rmcp"];
+
+    /// That of one SDK.
+    pub(crate) async fn of(sdk: &str, url: &str) -> Result<Self> {
+        let newest = match sdk {
+            "python" => Newest::Python2,
+            "typescript" => Newest::TypeScript2,
+            "fastmcp" => Newest::FastMcp,
+            "go" => Newest::Go,
+            _ => {
+                let config = StreamableHttpClientTransportConfig::with_uri(url);
+                let http = reqwest::Client::new();
+                let transport = StreamableHttpClientTransport::with_client(http, config);
+                let newest = ClientLifecycleMode::Auto {
+                    preferred_versions: vec![ProtocolVersion::LATEST],
+                    legacy_version: None,
+                };
+                return Ok(Self::Rmcp(().serve_with_lifecycle(transport, newest).await?));
+            }
+        };
+        let mut program = Program::newest(newest)?;
+        let connected = program.order(&json!({"op": "connect", "url": url}))?;
+        ensure!(connected["ok"] == true, "{sdk}: {connected}");
+        Ok(Self::Program(Box::new(program)))
+    }
+
     /// One of each SDK.
     async fn of_each(url: &str) -> Result<Vec<(&'static str, Self)>> {
         let mut clients = Vec::new();
-        for (name, newest) in [
-            ("python", Newest::Python2),
-            ("typescript", Newest::TypeScript2),
-            ("fastmcp", Newest::FastMcp),
-            ("go", Newest::Go),
-        ] {
-            let mut program = Program::newest(newest)?;
-            let connected = program.order(&json!({"op": "connect", "url": url}))?;
-            ensure!(connected["ok"] == true, "{name}: {connected}");
-            clients.push((name, Self::Program(Box::new(program))));
+        for sdk in Self::SDKS {
+            clients.push((sdk, Self::of(sdk, url).await?));
         }
-        let config = StreamableHttpClientTransportConfig::with_uri(url);
-        let transport = StreamableHttpClientTransport::with_client(reqwest::Client::new(), config);
-        let newest = ClientLifecycleMode::Auto {
-            preferred_versions: vec![ProtocolVersion::LATEST],
-            legacy_version: None,
-        };
-        clients.push(("rmcp", Self::Rmcp(().serve_with_lifecycle(transport, newest).await?)));
         Ok(clients)
     }
 
     /// The number that a tool answers.
-    async fn number(&mut self, tool: &'static str, arguments: Value) -> Result<u64> {
+    pub(crate) async fn number(&mut self, tool: &'static str, arguments: Value) -> Result<u64> {
         let result = match self {
             Self::Program(program) => {
                 let order = json!({"op": "call", "name": tool, "arguments": arguments});
@@ -76,13 +87,13 @@ impl Client {
     }
 }
 
-async fn start(server: Server, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Cluster {
+pub(crate) async fn start(server: Server, change: impl FnOnce(Bootstrap) -> Bootstrap) -> Cluster {
     let cluster = Cluster::start(Mode::Authority, server, Transport::StreamableHttp, change);
     cluster.await.expect("the set-up starts")
 }
 
 /// An example with this in the section about the era.
-fn with(modern: Value) -> impl FnOnce(Bootstrap) -> Bootstrap {
+pub(crate) fn with(modern: Value) -> impl FnOnce(Bootstrap) -> Bootstrap {
     |example| example.plugin(|plugin| plugin["modern"] = modern)
 }
 

@@ -66,8 +66,10 @@ pub(crate) fn server(server: Server, transport: Transport) -> Result<String> {
             Ok(format!("TypeScript `server-everything` {}", javascript("server-everything")?))
         }
         Server::Go => client(Client::Go),
-        // It takes no part: its clients have no sessions.
-        Server::FastMcp => bail!("FastMCP is on no row"),
+        // They take no part: their clients have no sessions.
+        Server::FastMcp | Server::RmcpTasks => {
+            bail!("{server:?} is on no row")
+        }
     };
     let manner = match transport {
         Transport::StreamableHttp => "streamable HTTP",
