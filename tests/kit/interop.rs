@@ -27,6 +27,8 @@ pub enum Server {
     FastMcp,
     /// Of MCP's Go SDK.
     Go,
+    /// The one that the same SDK has for MCP's conformance tests.
+    Conformance,
 }
 
 /// A client.
@@ -105,6 +107,7 @@ impl Program {
             Server::Python2 => installed("python-2/bin/python", Some("server.py")),
             Server::Everything => installed("node", Some("everything.mjs")),
             Server::Go => installed("go/server", None),
+            Server::Conformance => Command::new(root().join("tests/interop/conformance/server")),
             Server::FastMcp => installed("fastmcp/bin/python", Some("fastmcp_server.py")),
         };
         command.arg(ip.to_string()).arg(port.to_string());

@@ -2,6 +2,8 @@
 
 mod by_hand;
 mod clients;
+mod conformance;
+mod hashed;
 mod killed;
 mod matrix;
 mod modern;

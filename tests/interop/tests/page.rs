@@ -67,7 +67,7 @@ pub(crate) fn server(server: Server, transport: Transport) -> Result<String> {
         }
         Server::Go => client(Client::Go),
         // They take no part: their clients have no sessions.
-        Server::FastMcp | Server::RmcpTasks => {
+        Server::FastMcp | Server::RmcpTasks | Server::Conformance => {
             bail!("{server:?} is on no row")
         }
     };
