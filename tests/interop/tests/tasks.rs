@@ -2,10 +2,12 @@
 
 use anyhow::{Result, bail, ensure};
 use kit::bootstrap::{Bootstrap, WEBDIS};
+use kit::dns::pod_ip;
 use kit::envoy::Envoy;
 use kit::interop::{Server, Transport};
 use kit::mode::Mode;
 use kit::redis::{Redis, Webdis};
+use kit::wait::until;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, ClientConfig,
     ErrorCode, GetTaskParams, Implementation, ProtocolVersion, TaskPayload, TaskStatus,
@@ -138,34 +140,55 @@ async fn tasks_are_found_through_another_envoy_by_a_redis() -> Result<()> {
     Ok(())
 }
 
+/// Has 30 tasks made, kills a pod, and looks what becomes of the tasks. How many requests were sent again.
+async fn kill_under_tasks(mode: Mode, leaves: bool) -> Result<u64> {
+    let mut cluster = start(mode, |example| example.plugin(rule)).await?;
+    let client = Client::of(&cluster.envoy).await?;
+    let mut tasks = Vec::new();
+    for _ in 0..30 {
+        tasks.push(client.make().await?);
+    }
+    cluster.kill_noticed(1, &[]).await;
+    if leaves {
+        cluster.dns.set(&[Some(pod_ip(0)), None, Some(pod_ip(2))], &[0, 2]).await?;
+        let members = "cluster.myserver.membership_total";
+        let leaves = || async {
+            let stats = cluster.envoy.stats(members).await.expect("Envoy's stats");
+            (stats.get(members) == Some(&2)).then_some(())
+        };
+        until("the endpoint to be gone", leaves).await;
+    }
+    let (mut lost, mut kept) = (0, 0);
+    for id in &tasks {
+        match client.poll(id, TaskStatus::InputRequired).await {
+            Ok(_) => kept += 1,
+            Err(error) if is_unknown(&error) => lost += 1,
+            Err(error) => {
+                let log = cluster.envoy.access_log();
+                bail!("{mode:?}: not from a server: {error:?}\n{log}")
+            }
+        }
+    }
+    let sent_again = cluster.envoy.counter("sent_again").await;
+    println!("{mode:?}: {kept} tasks kept, {lost} lost, {sent_again} requests sent again");
+    ensure!(lost > 0 && kept > 0, "{mode:?}: {lost} lost, {kept} kept");
+    Ok(sent_again)
+}
+
 /// By name and by address, at the first request after the kill and at the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_killed_pods_tasks_the_client_hears_from_a_live_server() -> Result<()> {
-    for mode in
-        [Mode::Authority, Mode::DynamicHost, Mode::Endpoint, Mode::OverrideHost, Mode::OriginalDst]
-    {
-        let mut cluster = start(mode, |example| example.plugin(rule)).await?;
-        let client = Client::of(&cluster.envoy).await?;
-        let mut tasks = Vec::new();
-        for _ in 0..30 {
-            tasks.push(client.make().await?);
-        }
-        cluster.kill_noticed(1, &[]).await;
-        let (mut lost, mut kept) = (0, 0);
-        for id in &tasks {
-            match client.poll(id, TaskStatus::InputRequired).await {
-                Ok(_) => kept += 1,
-                Err(error) if is_unknown(&error) => lost += 1,
-                Err(error) => {
-                    let log = cluster.envoy.access_log();
-                    bail!("{mode:?}: not from a server: {error:?}\n{log}")
-                }
-            }
-        }
-        let sent_again = cluster.envoy.counter("sent_again").await;
-        println!("{mode:?}: {kept} tasks kept, {lost} lost, {sent_again} requests sent again");
-        assert!(lost > 0 && kept > 0, "{mode:?}");
-        assert_eq!(sent_again, 1, "{mode:?}");
+    for mode in Mode::ALL {
+        assert_eq!(kill_under_tasks(mode, false).await?, 1, "{mode:?}");
+    }
+    Ok(())
+}
+
+/// The load-balancing policy `override_host` picks another endpoint by itself, then.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_where_the_pod_has_no_address_any_more() -> Result<()> {
+    for (mode, sent_again) in [(Mode::Authority, 1), (Mode::Endpoint, 1), (Mode::OverrideHost, 0)] {
+        assert_eq!(kill_under_tasks(mode, true).await?, sent_again, "{mode:?}");
     }
     Ok(())
 }
