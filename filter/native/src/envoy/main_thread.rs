@@ -29,7 +29,7 @@ pub(crate) struct Request<'a> {
 impl Main<'_> {
     /// # Safety
     ///
-    /// As [`Hook::new`]'s, for hooks of a configuration on the main thread.
+    /// As [`super::Hook::new`]'s, for hooks of a configuration on the main thread.
     pub(crate) unsafe fn new(config: ConfigPtr) -> Self {
         Self { config, _hook: PhantomData }
     }
