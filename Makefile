@@ -102,7 +102,7 @@ manifests: prerequisites-istio ## Renders istio/manifests/ from the chart once m
 
 bench: prerequisites-bench build envoy ## Measures what Podpin costs, beside what else there is and a BASELINE
 	@filter/build-wasm podpin-noop
-	@filter/build-native
+	@filter/build-native --noop
 	@$(CARGO) run --locked --release --package podpin-tests --bin bench
 
 instructions: prerequisites-instructions ## Counts instructions of the core, and compares; RECORD=yes records

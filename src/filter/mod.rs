@@ -83,12 +83,25 @@ impl Filter {
         self.settle(host, Event::Asked(intent))
     }
 
+    /// Whether a piece of this body matters now. If it does not, it goes on, and nobody need ask.
+    pub fn heeds_body(&self, direction: Direction) -> bool {
+        let exchange = &self.exchange;
+        match direction {
+            Direction::Request => exchange.wants_of_request_body() > 0,
+            Direction::Response => {
+                exchange.wants_of_response_body() > 0
+                    || exchange.holds_response_body()
+                    || exchange.replaces_response_body()
+            }
+        }
+    }
+
     /// `size` bytes of the request's body came.
     pub fn on_request_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
-        let wanted = self.exchange.wants_of_request_body();
-        if wanted == 0 {
+        if !self.heeds_body(Direction::Request) {
             return Flow::Continue;
         }
+        let wanted = self.exchange.wants_of_request_body();
         let bytes = host.body(Direction::Request, size.min(wanted));
         self.settle(host, Event::RequestBody(&bytes))
     }
@@ -115,13 +128,13 @@ impl Filter {
 
     /// `size` bytes of the response's body came.
     pub fn on_response_body(&mut self, host: &mut impl Host, size: usize) -> Flow {
+        if !self.heeds_body(Direction::Response) {
+            return Flow::Continue;
+        }
         if self.exchange.holds_response_body() {
             return Flow::Wait;
         }
         let wanted = self.exchange.wants_of_response_body();
-        if wanted == 0 && !self.exchange.replaces_response_body() {
-            return Flow::Continue;
-        }
         let bytes = match wanted {
             0 => Vec::new(),
             _ => host.body(Direction::Response, size.min(wanted)),

@@ -2,12 +2,11 @@
 //! they take.
 
 use anyhow::{Result, bail};
+use kit::bootstrap::Bootstrap;
 use kit::envoy::Envoy;
 use serde_json::json;
 
-use crate::contender::example_as_built;
 use crate::figures::{Figures, Spread};
-use crate::ground::Ground;
 use crate::kind::{Kind, Regime};
 use crate::load::session::{Client, Session};
 use crate::load::turn::Turn;
@@ -48,12 +47,20 @@ struct Running {
     sessions: Vec<Session>,
 }
 
-pub(crate) async fn run(rounds: usize, ground: &Ground, processors: &Processors) -> Result<Held> {
+/// Of the example, with either module.
+pub(crate) async fn run(
+    rounds: usize,
+    example: &Bootstrap,
+    processors: &Processors,
+) -> Result<Held> {
+    let example = example.clone().plugin(|plugin| {
+        plugin["store"] = json!({"kind": "shared_data", "capacity": CAPACITY});
+    });
     let mut running = Vec::new();
     let mut rows = Vec::new();
     for count in COUNTS {
         eprintln!("{count} sessions held");
-        let (proxy, sessions, opening) = open(count, ground, processors).await?;
+        let (proxy, sessions, opening) = open(count, &example, processors).await?;
         let memory = proxy.resident()?;
         let (figures, calls, lost, evicted) = Default::default();
         rows.push(Row { count, opening, figures, calls, lost, evicted, memory });
@@ -63,7 +70,7 @@ pub(crate) async fn run(rounds: usize, ground: &Ground, processors: &Processors)
     for _ in 0..rounds {
         // Each process has its luck; those with few sessions can be started again.
         for number in [0, USUAL] {
-            let (proxy, sessions, _) = open(COUNTS[number], ground, processors).await?;
+            let (proxy, sessions, _) = open(COUNTS[number], &example, processors).await?;
             running[number] = Running { proxy, sessions };
         }
         let mut turns = Vec::new();
@@ -95,14 +102,11 @@ pub(crate) async fn run(rounds: usize, ground: &Ground, processors: &Processors)
 /// An Envoy that holds so many, and what opening one took.
 async fn open(
     count: usize,
-    ground: &Ground,
+    example: &Bootstrap,
     processors: &Processors,
 ) -> Result<(Proxy, Vec<Session>, f64)> {
-    let example = example_as_built(ground, "envoy.yaml")?.plugin(|plugin| {
-        plugin["store"] = json!({"kind": "shared_data", "capacity": CAPACITY});
-    });
     processors.share()?;
-    let proxy = Proxy::Envoy(Envoy::start_single(&example).await?);
+    let proxy = Proxy::Envoy(Envoy::start_single(example).await?);
     processors.split([proxy.pid()])?;
     let (sessions, turn) = proxy.open(Client::Plain, count)?;
     Ok((proxy, sessions, turn.cost()))

@@ -42,6 +42,8 @@ const ROUNDS: usize = 9;
 
 /// Parts that `ONLY` may name too. The first takes minutes, so a quick look goes without.
 const HELD: &str = "sessions held";
+/// The same of the dynamic module; only if it is named.
+const HELD_DYNAMIC: &str = "sessions held, dynamic";
 const WORKERS: &str = "workers";
 
 #[tokio::main]
@@ -76,8 +78,12 @@ async fn measure(rounds: usize) -> Result<Results> {
         true => Some(workers::run(rounds.div_ceil(3), &report.contenders, &processors).await?),
         false => None,
     };
-    let held = match named(HELD).unwrap_or(rounds >= ROUNDS) {
-        true => Some(held::run(rounds, &ground, &processors).await?),
+    let is_dynamic = named(HELD_DYNAMIC).unwrap_or(false);
+    let held = match is_dynamic || named(HELD).unwrap_or(rounds >= ROUNDS) {
+        true => {
+            let example = contender::by_authority(&ground, is_dynamic)?;
+            Some(held::run(rounds, &example, &processors).await?)
+        }
         false => None,
     };
     rules.extend(held.iter().flat_map(|held| held.rules()));

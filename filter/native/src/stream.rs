@@ -88,6 +88,9 @@ impl Stream {
     }
 
     pub(crate) fn on_request_body(&self, hook: &mut Hook<'_>) -> u32 {
+        if !self.heeds_body(Direction::Request) {
+            return body_status::CONTINUE;
+        }
         let size = hook.body_size(Body::Request);
         let flow = self.ask(hook, |filter, envoy| filter.on_request_body(envoy, size));
         self.body(hook, flow)
@@ -103,6 +106,9 @@ impl Stream {
     }
 
     pub(crate) fn on_response_body(&self, hook: &mut Hook<'_>) -> u32 {
+        if !self.heeds_body(Direction::Response) {
+            return body_status::CONTINUE;
+        }
         let size = hook.body_size(Body::Response);
         let flow = self.ask(hook, |filter, envoy| filter.on_response_body(envoy, size));
         self.body(hook, flow)
@@ -175,6 +181,13 @@ impl Stream {
     pub(crate) fn set_gauge(&self, hook: &mut Hook<'_>) {
         use podpin::{host::Host, telemetry::Gauge};
         Envoy::on_stream(hook, &self.plugin.around).set(Gauge::Ejected, 1);
+    }
+
+    /// Envoy is asked about no piece of a body that does not matter: there are several in most exchanges.
+    fn heeds_body(&self, direction: Direction) -> bool {
+        // One that is in use is asked, and breaks off.
+        !self.is_over()
+            && self.filter.try_borrow().map_or(true, |filter| filter.heeds_body(direction))
     }
 
     fn is_over(&self) -> bool {

@@ -1,7 +1,9 @@
-//! Podpin as a dynamic module, in the modes that it is measured in.
+//! Podpin as a dynamic module, in the modes that it is measured in, and a module that decides nothing.
+
+use std::path::Path;
 
 use anyhow::Result;
-use kit::bootstrap::MODULE;
+use kit::bootstrap::{Bootstrap, MODULE};
 use kit::{native, root};
 
 use super::{BODIES, Contender, Module, Start, example};
@@ -9,18 +11,47 @@ use crate::ground::Ground;
 use crate::kind::Kind;
 use crate::load::session::Client;
 
+/// A dynamic module that does nothing, below the root of the repository.
+const NOOP: &str = "dist/libnoop.so";
+
+/// The header by which clients of that return the endpoint that they heard of.
+const ENDPOINT: &str = "x-podpin-endpoint";
+
 pub(super) fn all(ground: &Ground) -> Result<Vec<Contender>> {
+    let [module, noop] = [native::MODULE, NOOP].map(|file| root().join(file));
     let examples = root().join("envoy");
-    let authority = example(ground, &examples, "envoy.yaml", &root().join(MODULE))?.natively();
-    let endpoint = example(ground, &examples, "native.yaml", &root().join(native::MODULE))?;
-    let all = [("dynamic, authority", authority), ("dynamic, endpoint", endpoint)];
-    let contender = |(name, bootstrap)| Contender {
+    let authority = |module: &Path| {
+        let example = example(ground, &examples, "envoy.yaml", &root().join(MODULE))?;
+        anyhow::Ok(example.natively_by(module))
+    };
+    let endpoint = |module: &Path| example(ground, &examples, "native.yaml", module);
+    let asks = |example: Bootstrap, calls: &str| example.plugin(|plugin| *plugin = calls.into());
+    let (plain, by_pod) = (Client::Plain, Client::NamesPod(ground.pods));
+    let returns = Client::Returns(ENDPOINT);
+    let of_noop = [
+        ("no-op, dynamic", asks(endpoint(&noop)?, ""), plain),
+        ("calls of dynamic, authority", asks(authority(&noop)?, "authority"), by_pod),
+        ("calls of dynamic, endpoint", asks(endpoint(&noop)?, "endpoint"), returns),
+    ];
+    let of_noop = of_noop.map(|(name, bootstrap, client)| Contender {
+        client,
+        module: Module::None,
+        kinds: &[Kind::Call],
+        ..contender(name, bootstrap)
+    });
+    let podpin =
+        [("dynamic, authority", authority(&module)?), ("dynamic, endpoint", endpoint(&module)?)];
+    let podpin = podpin.map(|(name, bootstrap)| contender(name, bootstrap));
+    Ok(of_noop.into_iter().chain(podpin).collect())
+}
+
+fn contender(name: &'static str, bootstrap: Bootstrap) -> Contender {
+    Contender {
         name,
         module: Module::Built,
         start: Start::Envoy(Box::new(bootstrap)),
         kinds: BODIES,
         paced: &[Kind::Call],
         client: Client::Plain,
-    };
-    Ok(all.map(contender).into())
+    }
 }

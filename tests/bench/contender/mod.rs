@@ -98,6 +98,12 @@ pub(crate) fn example_as_built(ground: &Ground, file: &str) -> Result<Bootstrap>
     example(ground, &root().join("envoy"), file, &root().join(bootstrap::MODULE))
 }
 
+/// Podpin by `authority`, in either form.
+pub(crate) fn by_authority(ground: &Ground, is_dynamic: bool) -> Result<Bootstrap> {
+    let example = example_as_built(ground, "envoy.yaml")?;
+    Ok(if is_dynamic { example.natively() } else { example })
+}
+
 impl Contender {
     /// What it is called where modules are told apart.
     pub(crate) fn title(&self) -> String {

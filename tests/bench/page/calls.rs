@@ -15,14 +15,17 @@ to a pod, and tells the access log.
 pub(super) const CALLS: &str = "\
 *Its calls* is again a filter that makes the same calls into Envoy as Podpin, and decides nothing. So the last column is what
 Podpin itself does: it takes the request apart, hashes the session id, finds the session, and keeps what the response needs.
+Beside the dynamic module that filter is a dynamic module too.
 ";
 
 /// The requests and modes that are taken apart, and what does nothing beside them.
-pub(crate) const PARTS: [(Kind, &str, &str, &str); 4] = [
+pub(crate) const PARTS: [(Kind, &str, &str, &str); 6] = [
     (Kind::Call, "authority", "calls of authority", "no-op, by pod"),
     (Kind::Call, "dynamic_host", "calls of dynamic_host", "no-op, by pod"),
     (Kind::Call, "endpoint", "calls of endpoint", "no-op, by endpoint"),
     (Kind::AnotherPath, "authority", "calls of another path", "no-op"),
+    (Kind::Call, "dynamic, authority", "calls of dynamic, authority", "no-op, dynamic"),
+    (Kind::Call, "dynamic, endpoint", "calls of dynamic, endpoint", "no-op, dynamic"),
 ];
 
 /// How the cost of a call grows from a filter that does nothing to Podpin.

@@ -17,8 +17,8 @@ One request at a time, medians over 2,000 sessions. It is paid once for each ses
 ";
 
 pub(super) const GOALS: &str = "\
-What Podpin is to cost at most. FAIL says that it is not there yet, OUT that no filter in WebAssembly gets there: the calls
-into Envoy that pinning a session takes cost more already.";
+What Podpin is to cost at most. FAIL says that it is not there, OUT that no filter of its kind gets there: the calls into
+Envoy that pinning a session takes cost more already. [Where the time goes](design.md#where-the-time-goes) is about both.";
 
 pub(super) fn workers(rows: &[workers::Row]) -> Table {
     let head =
@@ -73,8 +73,7 @@ pub(super) fn held_text(held: &Held) -> String {
     let megabytes = bytes * 1e4 / 1024.0 / 1024.0;
     format!(
         "Podpin by `authority` with `store.capacity` {CAPACITY}, calls of any of the sessions, core full. Each session of \
-         the\nmillion takes {bytes:.0} bytes of memory: {megabytes:.1} MB for 10,000. 43 of them are its entry in the table, the rest is \
-         what Envoy's map\nand its allocator take for a bucket that six sessions share on average. *Evicted* ones gave way to others, \
+         the\nmillion takes {bytes:.0} bytes of memory: {megabytes:.1} MB for 10,000. *Evicted* ones gave way to others, \
          because their part of\nthe table was full.\n"
     )
 }
