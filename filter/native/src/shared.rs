@@ -20,7 +20,8 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct Shard {
-    values: HashMap<String, (Vec<u8>, Version)>,
+    /// No larger than they are: most grow by a session now and then.
+    values: HashMap<Box<str>, (Box<[u8]>, Version)>,
     /// Of all keys together, so that no version of a key comes twice.
     writes: u32,
 }
@@ -35,7 +36,9 @@ impl Shared {
 
     /// A copy of what is under a key.
     pub(crate) fn get(&self, key: &str) -> Option<(Vec<u8>, Version)> {
-        self.shard(key)?.values.get(key).cloned()
+        let shard = self.shard(key)?;
+        let (value, version) = shard.values.get(key)?;
+        Some((value.to_vec(), *version))
     }
 
     /// Puts a value under a key, if what is there has the version that is expected, or nothing is there and
@@ -51,12 +54,14 @@ impl Shared {
         let version = Version(shard.writes);
         match (shard.values.get_mut(key), expected) {
             (Some(found), Some(expected)) if found.1 == expected => {
-                found.0.clear();
-                found.0.extend_from_slice(value);
+                match found.0.len() == value.len() {
+                    true => found.0.copy_from_slice(value),
+                    false => found.0 = value.into(),
+                }
                 found.1 = version;
             }
             (None, None) => {
-                shard.values.insert(key.to_owned(), (value.to_vec(), version));
+                shard.values.insert(key.into(), (value.into(), version));
             }
             _ => return Err(Overtaken),
         }
