@@ -53,7 +53,7 @@ impl Regime {
                 (5, Duration::from_millis(100))
             }
             (Self::Full, _) => (5, Duration::from_millis(40)),
-            (Self::Paced, _) => (4, Duration::from_millis(200)),
+            (Self::Paced, _) => (3, Duration::from_millis(200)),
         }
     }
 }
