@@ -14,7 +14,7 @@ use crate::load::session::Client;
 /// A dynamic module that does nothing, below the root of the repository.
 const NOOP: &str = "dist/libnoop.so";
 
-/// The header by which clients of that return the endpoint that they heard of.
+/// The header by which clients return the endpoint that a response of that module named.
 const ENDPOINT: &str = "x-podpin-endpoint";
 
 pub(super) fn all(ground: &Ground) -> Result<Vec<Contender>> {
