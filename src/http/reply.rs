@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::session::BadId;
 
-/// A whole response, of content type `application/json` if it has a body. It never carries `Mcp-Session-Id`: some
-/// clients take the header over from any response, errors included.
+/// A whole response. It never carries `Mcp-Session-Id`: some clients take the header over from any response, errors
+/// included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
     /// The HTTP status.
@@ -16,9 +16,11 @@ pub struct Reply {
     pub location: Option<&'static str>,
     /// Why, for the proxy's own log: one word that begins with `podpin_`.
     pub details: String,
-    /// A JSON-RPC error, or nothing. Its `id` is null: the request's is in a body that was not waited for,
-    /// and clients that see their own id take the session for alive.
+    /// A JSON-RPC error, a line of text, or nothing. An error's `id` is null: the request's is in a body that was
+    /// not waited for, and clients that see their own id take the session for alive.
     pub body: String,
+    /// What the body is; none if there is no body.
+    content_type: Option<&'static str>,
     /// Headers of a response that it replaces.
     pub(super) carried: Vec<(String, Vec<u8>)>,
 }
@@ -27,41 +29,52 @@ impl Reply {
     /// 404, on which a client must start a new session (MCP 2025-11-25, Transports, Session
     /// Management 4). Some clients do so only if the code is -32001.
     pub fn session_not_found() -> Self {
-        Self::new(404, error(-32001, "Session not found"))
+        Self::error(404, -32001, "Session not found")
     }
 
     /// 400 for a session id that breaks the rules of MCP.
     pub fn bad_session_id(bad: BadId) -> Self {
-        Self::new(400, error(-32600, &bad.to_string()))
+        Self::error(400, -32600, &bad.to_string())
     }
 
     /// 400 on which a client that also speaks a version with sessions falls back to `initialize`. The body is
     /// empty: to MCP a modern server is who answers with a JSON-RPC error that such a client knows (MCP 2026-07-28,
     /// Versioning), and of those -32022 fails one client that has no version in common.
     pub fn fall_back() -> Self {
-        Self::new(400, String::new())
+        Self::empty(400)
     }
 
     /// 403 for a request that would open a session for nobody, where each has to be somebody's.
     pub fn no_subject() -> Self {
-        Self::new(403, error(-32600, "A session needs an authenticated client"))
+        Self::error(403, -32600, "A session needs an authenticated client")
     }
 
-    /// 503 because Podpin cannot keep or use a pin now. The session may well exist, so never 404.
+    /// 503 because Podpin cannot keep or use a pin now. The session may well exist, so never 404. In plain text, as the
+    /// proxy's own 503: a JSON-RPC error without the request's id is for some clients an answer to nobody, and the one
+    /// who called waits for ever.
     pub fn unavailable() -> Self {
-        let body = error(-32603, "Session routing is unavailable, try again");
-        Self { retry_after: Some(1), ..Self::new(503, body) }
+        let body = "Session routing is unavailable, try again".to_owned();
+        let content_type = Some("text/plain");
+        Self { retry_after: Some(1), body, content_type, ..Self::empty(503) }
     }
 
     /// 307 to where the request was sent, on which a client sends it once more, body and all (RFC 9110 section 15.4.8).
     /// The reference is one to the same resource (RFC 3986 section 4.4), by whatever path the client knows that.
     pub fn send_again() -> Self {
-        Self { location: Some("#"), ..Self::new(307, String::new()) }
+        Self { location: Some("#"), ..Self::empty(307) }
     }
 
-    fn new(status: u16, body: String) -> Self {
-        let (details, carried) = (String::new(), Vec::new());
-        Self { status, retry_after: None, location: None, details, body, carried }
+    fn empty(status: u16) -> Self {
+        let (details, body, carried) = (String::new(), String::new(), Vec::new());
+        let (retry_after, location, content_type) = (None, None, None);
+        Self { status, retry_after, location, details, body, content_type, carried }
+    }
+
+    /// A JSON-RPC error.
+    fn error(status: u16, code: i32, message: &str) -> Self {
+        let error = format!(r#"{{"code":{code},"message":"{message}"}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{error}}}"#);
+        Self { body, content_type: Some("application/json"), ..Self::empty(status) }
     }
 
     /// Its headers, but the status.
@@ -72,18 +85,12 @@ impl Reply {
     }
 
     pub(super) fn own_headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = Vec::new();
-        if !self.body.is_empty() {
-            headers.push(("content-type", "application/json".to_owned()));
-        }
+        let content_type = self.content_type.map(|it| ("content-type", it.to_owned()));
+        let mut headers: Vec<_> = content_type.into_iter().collect();
         headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
         headers.extend(self.location.map(|reference| ("location", reference.to_owned())));
         headers
     }
-}
-
-fn error(code: i32, message: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"{message}"}}}}"#)
 }
 
 #[cfg(test)]
@@ -92,21 +99,31 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn every_reply_is_a_json_rpc_error_without_a_request_id() {
+    fn what_is_a_json_rpc_error_has_no_request_id() {
         for (reply, code) in [
             (Reply::session_not_found(), -32001),
-            (Reply::unavailable(), -32603),
             (Reply::no_subject(), -32600),
             (Reply::bad_session_id(BadId::Empty), -32600),
             (Reply::bad_session_id(BadId::TooLong), -32600),
             (Reply::bad_session_id(BadId::NotVisibleAscii), -32600),
             (Reply::bad_session_id(BadId::Repeated), -32600),
         ] {
+            let headers: Vec<_> = reply.headers().collect();
+            assert_eq!(headers, [("content-type", b"application/json".as_slice().into())]);
             let body: Value = serde_json::from_str(&reply.body).unwrap();
             assert_eq!(body["jsonrpc"], json!("2.0"));
             assert_eq!(body["id"], Value::Null);
             assert_eq!(body["error"]["code"], json!(code));
         }
+    }
+
+    #[test]
+    fn who_is_to_try_again_is_told_in_plain_text() {
+        let reply = Reply::unavailable();
+        let headers: Vec<_> = reply.headers().collect();
+        let wanted: [(&str, &[u8]); 2] = [("content-type", b"text/plain"), ("retry-after", b"1")];
+        assert_eq!((reply.status, headers), (503, wanted.map(|(n, v)| (n, v.into())).to_vec()));
+        assert_eq!(reply.body, "Session routing is unavailable, try again");
     }
 
     /// With a body some clients take it for the answer of a server without sessions, and do not fall back.

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kit::bootstrap::publish;
-use kit::client::Ask;
+use kit::client::{Ask, Session};
 use kit::envoy::Envoy;
-use kit::link::Mode;
+use kit::link::{Balancer, Mode};
 use kit::setup::{RedisFront, SharedSetup};
-use kit::wait::until;
+use kit::wait::{until, within};
 use serde_json::json;
 
 use super::{call, has_ended, key_of, open, restless, setup, status};
@@ -82,6 +82,27 @@ async fn fault_of_the_link(mode: Mode) {
     fails_safely(&envoy, &sessions).await;
     setup.link.set(Mode::Open);
     recovers(&setup, &envoy, &sessions).await;
+}
+
+/// Some clients hand a JSON-RPC error to whoever waits for its id, and so let a call wait for ever whose answer has
+/// none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_at_once_and_goes_on_later() {
+    let setup = setup().await;
+    let (envoy, other) = (setup.envoy().await.unwrap(), setup.envoy().await.unwrap());
+    let balancer = Balancer::over(vec![other.address]).await.unwrap();
+    let url = format!("http://{}/mcp", balancer.address);
+    let session = Session::open(restless(), &url).await.expect("a session opens");
+    assert_eq!(session.count().await.expect("no call is lost"), 1);
+    balancer.set(vec![envoy.address]);
+    setup.link.set(Mode::Closed);
+    let error = within("an answer", session.count()).await.expect_err("it is not known here");
+    assert!(format!("{error:#}").contains("503"), "{error:#}");
+    let refused = within("an answer", Session::open(restless(), &url)).await;
+    assert!(refused.is_err(), "the store did not take the session");
+    setup.link.set(Mode::Open);
+    is_tried_again(&envoy).await;
+    assert_eq!(session.count().await.expect("no call is lost"), 2);
 }
 
 fn answers(text: &str) -> Mode {
