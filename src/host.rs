@@ -32,6 +32,9 @@ pub trait Host: SharedData {
     /// The status of the response, cheaper than all its headers. Zero if there is none.
     fn response_status(&self) -> u16;
 
+    /// The first header of the response that is called `name`, cheaper than all its headers.
+    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
+
     /// The first bytes, `size` at most, of the piece of a body that just arrived.
     fn body(&self, direction: Direction, size: usize) -> Vec<u8>;
 

@@ -119,6 +119,10 @@ impl Host for Envoy {
         status(MapType::HttpResponseHeaders)
     }
 
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::header(MapType::HttpResponseHeaders, name)
+    }
+
     fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
         let buffer = match direction {
             Direction::Request => BufferType::HttpRequestBody,

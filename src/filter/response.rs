@@ -58,7 +58,8 @@ impl Filter {
         pin: &Pin,
         method: Method,
     ) -> ResponseHead {
-        let response = ResponseHead::of(self.status_with_clients_id(host));
+        self.give_clients_id(host);
+        let response = status_of(host);
         let is_by_address = self.worker.config.steering.is_by_address();
         let is_clients_fault = (400..500).contains(&response.status);
         let tells = is_by_address || is_clients_fault || response.status == 503;
@@ -97,7 +98,7 @@ impl Filter {
             head.is_doubted = watch.may_have_lost(host, pin, head.answered_by);
         }
         if head.status == 401 {
-            head.wants_credentials = host.response_headers().get("www-authenticate").is_some();
+            head.wants_credentials = host.response_header("www-authenticate").is_some();
         }
         if head.status == 404 && !config.steering.is_by_address() && head.answered_by.is_some() {
             let now = host.now();

@@ -6,9 +6,9 @@
 
 use super::Filter;
 use crate::host::{Direction, Host};
-use crate::http::{Edit, HeaderMap, status};
+use crate::http::{Edit, HeaderMap};
 use crate::keyring::Nonce;
-use crate::session::{Pin, SessionHeader, SessionId, SessionKey};
+use crate::session::{Pin, SessionId, SessionKey};
 use crate::store::sealed;
 use crate::store::{Binding, Lookup, Sealer};
 
@@ -47,31 +47,17 @@ impl Filter {
         self.worker.store.judge(host, &key, opened.pin, self.asked_at)
     }
 
-    /// The status of a response of a session. Where it names that, it names it by the client's id from now on.
-    pub(super) fn status_with_clients_id(&mut self, host: &mut impl Host) -> u16 {
-        let Some(pods) = &self.sealed_id else { return host.response_status() };
-        let headers = host.response_headers();
-        let (mut code, mut session) = (0, SessionHeader::None);
-        for (name, value) in headers.fields() {
-            match name {
-                b":status" => code = status(value),
-                b"mcp-session-id" => session.add(value),
-                _ => {}
-            }
-        }
-        let is_it = session == SessionHeader::One(&pods.0);
-        let is_none = session == SessionHeader::None;
-        drop(headers);
-        let edit = match is_it {
+    /// Where the response of a session names that, it names it by the client's id from now on.
+    pub(super) fn give_clients_id(&mut self, host: &mut impl Host) {
+        let Some(pods) = &self.sealed_id else { return };
+        let Some(named) = host.response_header(SESSION_ID) else { return };
+        let edit = match named == pods.0 {
             true => Edit::Set(SESSION_ID.into(), std::mem::take(&mut self.presented)),
             // One that nothing is known of.
             false => Edit::Remove(SESSION_ID.into()),
         };
-        if !is_none {
-            // A proxy refuses no change of a response that it has.
-            let _ = host.edit(Direction::Response, &edit);
-        }
-        code
+        // A proxy refuses no change of a response that it has.
+        let _ = host.edit(Direction::Response, &edit);
     }
 }
 

@@ -11,6 +11,7 @@ mod time;
 pub use header::SessionHeader;
 pub use id::{BadId, MAX_ID_BYTES, SessionId};
 pub use key::{Scope, SessionKey};
+pub(crate) use packed::Times;
 pub use pin::{Lifetime, Pin};
 pub use subject::{Subject, User};
 pub use time::Timestamp;

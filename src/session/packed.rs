@@ -1,11 +1,11 @@
 //! A pin in as few bytes as may be, for what is written by the thousand.
 //!
-//! It is, integers big-endian: one byte of flags; the place; the incarnation; the subject; `u64` bound and
-//! `u64` used, both in milliseconds since the Unix epoch. Bits of the flags, from the lowest: two for the kind
+//! It is, integers big-endian: one byte of flags; the place; the incarnation; the subject; then when it was bound and
+//! when it was used, each in milliseconds since the Unix epoch and in as many bytes as [`Times`] says. Bits of the flags, from the lowest: two for the kind
 //! of the place (0 a pod, 1 an IPv4 and 2 an IPv6 endpoint), two for that of the incarnation (0 none, 1
 //! IPv4, 2 IPv6), one that is set if there is a subject, two that are zero, and one for whoever keeps it. A pod
 //! is its `u32` ordinal; an address is 4 or 16 bytes and a `u16` port; a subject is 16 bytes. A pin to a pod
-//! that answered from an IPv4 address so takes 27 bytes, and 43 if it has a subject.
+//! that answered from an IPv4 address so takes 23 or 27 bytes, and 16 more if it has a subject.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,9 +22,18 @@ const MARK: u8 = 1 << 7;
 /// The bits of the flags that have a meaning.
 const KNOWN: u8 = 0b1111 | SUBJECT | MARK;
 
+/// How long the times are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Times {
+    /// Of six bytes, which last until the year 10889. What is later is written as the latest of them.
+    Short = 6,
+    /// Of eight bytes.
+    Long = 8,
+}
+
 impl Pin {
     /// Adds it to `bytes`, with a mark for whoever keeps it.
-    pub(crate) fn pack(&self, mark: bool, bytes: &mut Vec<u8>) {
+    pub(crate) fn pack(&self, mark: bool, times: Times, bytes: &mut Vec<u8>) {
         let Self { place, incarnation, subject, bound_at, used_at } = self;
         let place_kind = match place {
             Place::Pod(_) => POD,
@@ -44,21 +53,21 @@ impl Pin {
         if let Some(subject) = subject {
             bytes.extend_from_slice(subject.bytes());
         }
-        bytes.extend_from_slice(&bound_at.0.to_be_bytes());
-        bytes.extend_from_slice(&used_at.0.to_be_bytes());
+        times.pack(*bound_at, bytes);
+        times.pack(*used_at, bytes);
     }
 
     /// The size of a pin that begins with these flags; `None` if they have bits of no meaning.
-    pub(crate) fn packed_size(flags: u8) -> Option<usize> {
+    pub(crate) fn packed_size(flags: u8, times: Times) -> Option<usize> {
         let (place, incarnation) = kinds(flags)?;
         let place = if place == POD { 4 } else { address_size(place)? };
         let incarnation = if incarnation == NONE { 0 } else { address_size(incarnation)? };
         let subject = if flags & SUBJECT == 0 { 0 } else { 16 };
-        Some(1 + place + incarnation + subject + 8 + 8)
+        Some(1 + place + incarnation + subject + 2 * times as usize)
     }
 
     /// Reads one, its mark, and what follows it.
-    pub(crate) fn unpack(bytes: &[u8]) -> Option<(Self, bool, &[u8])> {
+    pub(crate) fn unpack(bytes: &[u8], times: Times) -> Option<(Self, bool, &[u8])> {
         let (&flags, rest) = bytes.split_first()?;
         let (place, incarnation) = kinds(flags)?;
         let (place, rest) = if place == POD {
@@ -80,12 +89,27 @@ impl Pin {
             let (subject, rest) = rest.split_first_chunk()?;
             (Some(Subject::from_bytes(*subject)), rest)
         };
-        let (bound_at, rest) = rest.split_first_chunk::<8>()?;
-        let (used_at, rest) = rest.split_first_chunk::<8>()?;
-        let bound_at = Timestamp(u64::from_be_bytes(*bound_at));
-        let used_at = Timestamp(u64::from_be_bytes(*used_at));
+        let (bound_at, rest) = times.unpack(rest)?;
+        let (used_at, rest) = times.unpack(rest)?;
         let pin = Self { place, incarnation, subject, bound_at, used_at };
         Some((pin, flags & MARK != 0, rest))
+    }
+}
+
+impl Times {
+    fn pack(self, Timestamp(time): Timestamp, bytes: &mut Vec<u8>) {
+        let latest = match self {
+            Self::Short => (1 << 48) - 1,
+            Self::Long => u64::MAX,
+        };
+        let all = time.min(latest).to_be_bytes();
+        bytes.extend(all.iter().skip(all.len() - self as usize));
+    }
+
+    fn unpack(self, bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+        let (time, rest) = bytes.split_at_checked(self as usize)?;
+        let time = time.iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
+        Some((Timestamp(time), rest))
     }
 }
 

@@ -7,7 +7,7 @@
 //! | 1 | the version of this format, 1 |
 //! | 4 | the tag of the key, [`KeyTag`] |
 //! | 24 | a nonce, of which the first 16 bytes are the [`SessionKey`] |
-//! | the rest | XChaCha20-Poly1305 of the pin as [`Pin::pack`] writes it and the pod's id |
+//! | the rest | XChaCha20-Poly1305 of the pin as [`Pin::pack`] writes it with long times, and the pod's id |
 //!
 //! Version, key and scope are its additional data, so it opens nowhere else. The subject is within, so a session
 //! that is presented by another is told from one that is not known.
@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keyring::{KeyTag, Keyring, Nonce};
-use crate::session::{Pin, Scope, SessionId, SessionKey};
+use crate::session::{Pin, Scope, SessionId, SessionKey, Times};
 
 use cache::Cache;
 
@@ -73,7 +73,7 @@ impl Sealer {
             return None;
         }
         let mut plain = Vec::with_capacity(64 + id.bytes().len());
-        pin.pack(false, &mut plain);
+        pin.pack(false, Times::Long, &mut plain);
         plain.extend_from_slice(id.bytes());
         let (tag, sealed) = self.ring.seal(nonce, &self.context(), &plain)?;
         Some(URL_SAFE_NO_PAD.encode([&[VERSION], &tag[..], nonce, &sealed].concat()))
@@ -92,7 +92,7 @@ impl Sealer {
         let bytes = URL_SAFE_NO_PAD.decode(id.bytes()).ok()?;
         let (tag, nonce, sealed) = parts(&bytes)?;
         let plain = self.ring.open(*tag, nonce, &self.context(), sealed)?;
-        let (pin, _, id) = Pin::unpack(&plain)?;
+        let (pin, _, id) = Pin::unpack(&plain, Times::Long)?;
         // Whoever has the keys may be an older or newer release, so not even that is taken for granted.
         let id = PodsId(SessionId::parse(id).ok()?.bytes().to_vec());
         Some(Opened { pin, id })

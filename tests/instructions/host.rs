@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use podpin::host::{
     CallId, Callout, Direction, Host, Overtaken, Refused, SharedData, Source, Version,
 };
-use podpin::http::{Edit, Packed};
+use podpin::http::{Edit, HeaderMap, Packed};
 use podpin::pods::Ordinal;
 use podpin::session::Timestamp;
 use podpin::telemetry::{Decision, Gauge, Metric, Note};
@@ -107,6 +107,11 @@ impl Host for CheapHost {
     fn response_status(&self) -> u16 {
         self.called();
         self.status
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.called();
+        self.response.get(name).map(<[u8]>::to_vec)
     }
 
     fn body(&self, _: Direction, size: usize) -> Vec<u8> {

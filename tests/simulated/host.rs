@@ -232,6 +232,10 @@ impl Host for SimHost {
         status(self.response_headers().get(":status").expect("a response has a status"))
     }
 
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.response_headers().get(name).map(<[u8]>::to_vec)
+    }
+
     fn body(&self, _: Direction, size: usize) -> Vec<u8> {
         let body = &self.record.borrow().body;
         body[..size.min(body.len())].to_vec()

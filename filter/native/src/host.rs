@@ -134,6 +134,10 @@ impl Host for Envoy<'_, '_> {
         http::status(status.unwrap_or_default())
     }
 
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.hook()?.header(Map::Response, name).map(<[u8]>::to_vec)
+    }
+
     fn body(&self, direction: Direction, size: usize) -> Vec<u8> {
         let body = match direction {
             Direction::Request => Body::Request,

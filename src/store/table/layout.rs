@@ -5,10 +5,16 @@
 //! | `podpin/<scope>/sizes` | the numbers of buckets in use with format 1, newest first, as `u32` |
 //! | `podpin/<scope>/<size>/<n>` | a bucket of format 1 |
 //! | `podpin/<scope>/2/sizes` | the same for format 2 |
-//! | `podpin/<scope>/2/<size>/<n>` | a bucket of format 2 |
+//! | `p2/<short scope><size>/<n>` | a bucket of format 2 |
 //!
-//! `<scope>` is [`Scope::own_key`]. A format has keys of its own, so that an older module never
-//! meets what it cannot read.
+//! `<scope>` is [`Scope::own_key`], `<short scope>` the first 64 bits of that. A format has keys of its own, so that
+//! an older module never meets what it cannot read.
+//!
+//! The key of a bucket of format 2 is as short as it can be, in digits of 6 bits: up to 22 bytes lie within Envoy's
+//! own entry (libc++'s `std::string`), which is enough for a million sessions. More would cost 64 bytes of heap each.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::host::{SharedData, Version};
 use crate::session::Scope;
@@ -30,23 +36,33 @@ pub(super) struct Layout {
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: String,
+    /// Of buckets of format 2.
+    short: String,
 }
 
 impl Names {
     pub(super) fn new(scope: &Scope) -> Self {
-        Self { prefix: format!("podpin/{}/", scope.own_key()) }
+        let [first, _] = scope.own_key().halves();
+        let short = format!("p2/{}", URL_SAFE_NO_PAD.encode(first.to_be_bytes()));
+        Self { prefix: format!("podpin/{}/", scope.own_key()), short }
     }
 
     /// The key of the bucket to which half a session's key leads.
     pub(super) fn bucket(&self, layout: Layout, half: u64) -> String {
         let size = layout.size.max(1);
-        let format = match layout.format {
-            Format::One => "",
-            Format::Two => "2/",
-        };
-        let number = half % u64::from(size);
-        // Made for each look-up: this allocates once where a format does so many times.
-        [&self.prefix, format, &size.to_string(), "/", &number.to_string()].concat()
+        let number = (half % u64::from(size)) as u32;
+        match layout.format {
+            Format::One => [&self.prefix, &*size.to_string(), "/", &number.to_string()].concat(),
+            // Made for each look-up: this allocates once.
+            Format::Two => {
+                let mut name = String::with_capacity(self.short.len() + 13);
+                name.push_str(&self.short);
+                push_digits(&mut name, size);
+                name.push('/');
+                push_digits(&mut name, number);
+                name
+            }
+        }
     }
 
     fn sizes(&self, format: Format) -> String {
@@ -82,8 +98,52 @@ impl Names {
     }
 }
 
+/// Writes a number in base 64, the lowest digit first. The digits are the characters from `0` to `o`.
+fn push_digits(to: &mut String, mut number: u32) {
+    loop {
+        to.push(char::from(b'0' + (number % 64) as u8));
+        number /= 64;
+        if number == 0 {
+            return;
+        }
+    }
+}
+
 fn sizes_in(found: &Option<(Vec<u8>, Version)>) -> Vec<u32> {
     let bytes = found.as_ref().map(|(bytes, _)| bytes.as_slice()).unwrap_or_default();
     let (sizes, _) = bytes.as_chunks();
     sizes.iter().map(|size| u32::from_be_bytes(*size)).take(SIZES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_million_sessions_have_keys_that_take_no_heap_and_are_all_different() {
+        let names = Names::new(&Scope::new("prod/tools"));
+        // What `Table::new` makes of a capacity of a million, and a smaller one.
+        let mut all = BTreeSet::new();
+        for size in [93_750, 64] {
+            let layout = Layout { format: Format::Two, size };
+            let keys = (0..u64::from(size)).map(|number| names.bucket(layout, number));
+            for key in keys {
+                assert!(key.len() <= 22, "{key}");
+                assert!(all.insert(key));
+            }
+        }
+        assert_eq!(all.len(), 93_750 + 64);
+    }
+
+    #[test]
+    fn no_digits_stand_for_two_numbers() {
+        let digits = |number| {
+            let mut text = String::new();
+            push_digits(&mut text, number);
+            text
+        };
+        assert_eq!(["0", "1", "o", "01"].map(str::to_owned), [0, 1, 63, 64].map(digits));
+        assert_eq!(digits(u32::MAX), "ooooo3");
+    }
 }

@@ -19,7 +19,10 @@ fn names(seen: &Seen) -> Response<String> {
     let text = String::from_utf8_lossy(&seen.body).into_owned();
     let status = if text.contains("bad") { 400 } else { 200 };
     let id = if text.contains("another") { "another" } else { THEIRS };
-    let response = Response::builder().status(status).header("mcp-session-id", id);
+    let mut response = Response::builder().status(status).header("mcp-session-id", id);
+    if text.contains("twice") {
+        response = response.header("mcp-session-id", "a-second-one");
+    }
     let body = match status {
         200 => r#"{"jsonrpc":"2.0","id":0,"result":{}}"#,
         _ => r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"no"}}"#,
@@ -43,10 +46,11 @@ pub fn a_client_has_its_own_id_wherever_the_pod_names_the_session<D: Driver>(
     let id = got.header("mcp-session-id").expect("a session id").to_owned();
     assert!(!id.contains(THEIRS) && id.len() > 64, "{id}");
     assert_ne!(driver.send(Ask::initialize()).header("mcp-session-id"), Some(id.as_str()));
-    for ask in [Ask::tool("good"), Ask::tool("bad"), Ask::get()] {
+    for ask in [Ask::tool("good"), Ask::tool("bad"), Ask::tool("twice"), Ask::get()] {
         let got = driver.send(ask.session(&id));
         assert_eq!(got.ordinal(), ordinal);
-        assert_eq!(got.header("mcp-session-id"), Some(id.as_str()));
+        let named: Vec<_> = got.headers.get_all("mcp-session-id").iter().collect();
+        assert_eq!(named, [&id]);
         let (_, seen) = got.pod.expect("a pod");
         assert_eq!(seen.headers["mcp-session-id"], THEIRS);
     }

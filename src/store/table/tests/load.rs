@@ -69,7 +69,7 @@ fn the_number_of_keys_is_bounded_by_the_capacity() {
     fill(&table, data, 2000);
     let data = proxy.data.lock().unwrap();
     assert_eq!(data.values.len(), 8 + 1, "eight buckets and the list of sizes");
-    assert!(data.values.values().all(|(value, _)| value.len() <= 2 + 16 * 43));
+    assert!(data.values.values().all(|(value, _)| value.len() <= 2 + 16 * 39));
 }
 
 /// Look-ups at random among all sessions, and openings that let the oldest be forgotten.
