@@ -65,7 +65,7 @@ impl Filter {
             host.edit(Direction::Request, &edit)?;
         }
         if let Some(id) = &self.sealed_id {
-            host.edit(Direction::Request, &Edit::Set(SESSION_ID.into(), id.0.clone()))?;
+            host.edit(Direction::Request, &Edit::Set(SESSION_ID.into(), id.0.to_vec()))?;
         }
         self.note_place(host, place);
         let steering = &self.worker.config.steering;

@@ -51,7 +51,7 @@ impl Filter {
     pub(super) fn give_clients_id(&mut self, host: &mut impl Host) {
         let Some(pods) = &self.sealed_id else { return };
         let Some(named) = host.response_header(SESSION_ID) else { return };
-        let edit = match named == pods.0 {
+        let edit = match named == *pods.0 {
             true => Edit::Set(SESSION_ID.into(), std::mem::take(&mut self.presented)),
             // One that nothing is known of.
             false => Edit::Remove(SESSION_ID.into()),

@@ -15,6 +15,7 @@
 mod cache;
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -54,7 +55,7 @@ pub(crate) struct Opened {
 
 /// What a pod calls a session. Whoever knows it can use the session on the pod, so `Debug` shows only its length.
 #[derive(Clone, Eq, PartialEq)]
-pub(crate) struct PodsId(pub(crate) Vec<u8>);
+pub(crate) struct PodsId(pub(crate) Arc<[u8]>);
 
 impl fmt::Debug for PodsId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +95,7 @@ impl Sealer {
         let plain = self.ring.open(*tag, nonce, &self.context(), sealed)?;
         let (pin, _, id) = Pin::unpack(&plain, Times::Long)?;
         // Whoever has the keys may be an older or newer release, so not even that is taken for granted.
-        let id = PodsId(SessionId::parse(id).ok()?.bytes().to_vec());
+        let id = PodsId(SessionId::parse(id).ok()?.bytes().into());
         Some(Opened { pin, id })
     }
 
@@ -112,7 +113,8 @@ pub(crate) fn key_of(nonce: &Nonce) -> SessionKey {
 
 /// The key of the session that a sealed id names, whether or not it opens. `None` if it is none.
 pub(crate) fn key_in(id: SessionId<'_>) -> Option<SessionKey> {
-    let head = URL_SAFE_NO_PAD.decode(id.bytes().get(..HEAD_TEXT)?).ok()?;
+    let mut head = [0; HEAD_TEXT];
+    URL_SAFE_NO_PAD.decode_slice(id.bytes().get(..HEAD_TEXT)?, &mut head).ok()?;
     let (_, nonce, _) = parts(&head)?;
     Some(key_of(nonce))
 }

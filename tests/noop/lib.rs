@@ -12,6 +12,8 @@ use proxy_wasm::types::{Action, ContextType, MapType, MetricType, Status};
 const VALUES: u64 = 8192;
 const VALUE: [u8; 100] = [7; 100];
 
+const SESSION_ID: &str = "mcp-session-id";
+
 /// The header by which Envoy's filter `stateful_session` chooses an endpoint.
 const ENDPOINT: &str = "x-podpin-endpoint";
 
@@ -29,6 +31,8 @@ struct Root {
 struct Calls {
     reads_headers: bool,
     looks_up: bool,
+    /// The session id of the request is replaced, and that of the response looked for.
+    unseals: bool,
     steer: Option<Steer>,
     notes: bool,
     reads_status: bool,
@@ -51,6 +55,7 @@ impl Calls {
         Self {
             reads_headers: is_named("headers"),
             looks_up: is_named("look-up"),
+            unseals: is_named("unseal"),
             steer: match () {
                 () if is_named("authority") => Some(Steer::Authority),
                 () if is_named("dynamic_host") => Some(Steer::DynamicHost),
@@ -108,6 +113,9 @@ impl HttpContext for Stream {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         let response = MapType::HttpResponseHeaders;
         if self.calls.reads_status {
+            if self.calls.unseals {
+                let _ = hostcalls::get_map_value_bytes(response, SESSION_ID);
+            }
             let _ = hostcalls::get_map_value_bytes(response, ":status");
             if let (Some(Steer::Endpoint), true) = (self.calls.steer, self.is_steered) {
                 let _ = hostcalls::set_map_value_bytes(response, ENDPOINT, None);
@@ -124,12 +132,19 @@ impl Stream {
     fn on_headers(&self) -> Option<()> {
         let calls = &self.calls;
         let headers = headers_of(MapType::HttpRequestHeaders)?;
-        if let (true, Some(session)) = (calls.looks_up, headers.get("mcp-session-id")) {
+        if let (true, Some(session)) = (calls.looks_up, headers.get(SESSION_ID)) {
             let _ = hostcalls::get_current_time();
             let _ = hostcalls::get_shared_data(&key(hash(session) % VALUES));
         }
+        if calls.unseals {
+            let _ = hostcalls::get_current_time();
+        }
         if let Some(steer) = calls.steer {
             steer.steer(&headers)?;
+        }
+        if let (true, Some(session)) = (calls.unseals, headers.get(SESSION_ID)) {
+            let request = MapType::HttpRequestHeaders;
+            let _ = hostcalls::set_map_value_bytes(request, SESSION_ID, Some(session));
         }
         if calls.notes {
             note("podpin.default/myserver.pod", "myserver-0");
@@ -200,8 +215,9 @@ fn headers_of(map: MapType) -> Option<Packed> {
     Some(Packed::new(unsafe { Vec::from_raw_parts(data, size, size) }))
 }
 
+/// As long as Podpin's.
 fn key(number: u64) -> String {
-    format!("podpin.default/myserver/2/{VALUES}/{number}")
+    format!("noop/0123456789/{number:x}")
 }
 
 /// FNV-1a.

@@ -48,7 +48,11 @@ fn place(id: SessionId<'_>) -> usize {
 
 /// Takes as long whatever the difference is, so that nobody finds out an id piece by piece.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    let ((one_words, one_rest), (other_words, other_rest)) = (one.as_chunks(), other.as_chunks());
+    let words = one_words.iter().zip(other_words);
+    let words = words.map(|(a, b)| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b));
+    let rest = one_rest.iter().zip(other_rest).map(|(a, b)| u64::from(a ^ b));
+    one.len() == other.len() && words.chain(rest).fold(0, |all, difference| all | difference) == 0
 }
 
 #[cfg(test)]
@@ -61,7 +65,7 @@ mod tests {
     fn opened(number: u32) -> Opened {
         let (place, now) = (Place::Pod(Ordinal(number)), Timestamp(1));
         let pin = Pin { place, incarnation: None, subject: None, bound_at: now, used_at: now };
-        Opened { pin, id: PodsId(number.to_string().into_bytes()) }
+        Opened { pin, id: PodsId(number.to_string().into_bytes().into()) }
     }
 
     fn text(number: u32) -> String {
@@ -81,6 +85,20 @@ mod tests {
             assert_eq!(cache.get(SessionId::parse(another.as_bytes()).unwrap()), None);
         }
         assert_eq!(cache.0.lock().len(), SLOTS);
+    }
+
+    #[test]
+    fn a_difference_at_any_place_is_one() {
+        for length in 0..40 {
+            let one = vec![b'a'; length];
+            assert!(is_same(&one, &one.clone()));
+            assert!(!is_same(&one, &[&one[..], b"a"].concat()));
+            for place in 0..length {
+                let mut other = one.clone();
+                other[place] ^= 1 << (place % 8);
+                assert!(!is_same(&one, &other), "{place} of {length}");
+            }
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn an_id_that_was_sealed_once_opens() {
     let sealed = sealer.seal(&NONCE, &pin(1), id("4f6c")).unwrap();
     assert_eq!(sealed, SEALED);
     let opened = sealer.open(id(SEALED)).unwrap();
-    assert_eq!(opened, Opened { pin: pin(1), id: PodsId(b"4f6c".to_vec()) });
+    assert_eq!(opened, Opened { pin: pin(1), id: PodsId(b"4f6c".as_slice().into()) });
 }
 
 const SEALED: &str = "AcqXgRIJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQnn9ivNbeMVmh47F0MGr8TDiVTJ-0KdPNVnp87sZoOBP_G_PHLnB62-rKG2GDq4GA";
@@ -149,7 +149,7 @@ proptest! {
             used_at: Timestamp(used_at),
         };
         let sealed = sealer.seal(&nonce, &pin, id(&name)).unwrap();
-        prop_assert_eq!(sealer.open(id(&sealed)), Some(Opened { pin, id: PodsId(name.into_bytes()) }));
+        prop_assert_eq!(sealer.open(id(&sealed)), Some(Opened { pin, id: PodsId(name.into_bytes().into()) }));
         prop_assert_eq!(key_in(id(&sealed)), Some(key_of(&nonce)));
     }
 

@@ -34,6 +34,7 @@ const ALL_CALLS: &str = "calls of authority";
 
 /// All that Podpin asks of Envoy in other modes, and for a request on another path.
 const CALLS_OF_DYNAMIC_HOST: &str = "headers look-up dynamic_host notes status counter";
+const CALLS_OF_SEALED: &str = "headers unseal authority notes status counter";
 const CALLS_OF_ENDPOINT: &str = "headers look-up endpoint notes status counter";
 const CALLS_OF_ANOTHER_PATH: &str = "headers counter";
 
@@ -77,6 +78,15 @@ pub(super) fn all(ground: &Ground) -> Result<Vec<Contender>> {
             call,
             by_pod,
         ),
+        Contender {
+            paced: &[],
+            ..envoy(
+                "calls of sealed",
+                asks(with_pod_routing(noop("envoy.yaml")?, ground.pods), CALLS_OF_SEALED),
+                call,
+                by_pod,
+            )
+        },
         envoy(
             "calls of endpoint",
             asks(with_endpoint_routing(noop("endpoint.yaml")?), CALLS_OF_ENDPOINT),

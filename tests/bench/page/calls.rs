@@ -19,9 +19,10 @@ Beside the dynamic module that filter is a dynamic module too.
 ";
 
 /// The requests and modes that are taken apart, and what does nothing beside them.
-pub(crate) const PARTS: [(Kind, &str, &str, &str); 6] = [
+pub(crate) const PARTS: [(Kind, &str, &str, &str); 7] = [
     (Kind::Call, "authority", "calls of authority", "no-op, by pod"),
     (Kind::Call, "dynamic_host", "calls of dynamic_host", "no-op, by pod"),
+    (Kind::Call, "sealed", "calls of sealed", "no-op, by pod"),
     (Kind::Call, "endpoint", "calls of endpoint", "no-op, by endpoint"),
     (Kind::AnotherPath, "authority", "calls of another path", "no-op"),
     (Kind::Call, "dynamic, authority", "calls of dynamic, authority", "no-op, dynamic"),

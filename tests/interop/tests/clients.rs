@@ -112,13 +112,13 @@ async fn clients_with_a_call_under_way_do_what_the_page_says() -> Result<()> {
     page::same("under way", &page::table(&heading, &rows))
 }
 
-fn is_ok(answer: &Value, client: Client) -> Result<()> {
+pub(crate) fn is_ok(answer: &Value, client: Client) -> Result<()> {
     ensure!(answer["ok"] == true, "{client:?}: {answer}");
     Ok(())
 }
 
 /// What a call came to.
-fn told(answer: &Value) -> String {
+pub(crate) fn told(answer: &Value) -> String {
     if answer["ok"] == true {
         return "works, in a new session".to_owned();
     }

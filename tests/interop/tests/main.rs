@@ -12,6 +12,7 @@ mod restarts;
 mod script;
 mod sse;
 mod tasks;
+mod unavailable;
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicUsize;
