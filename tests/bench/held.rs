@@ -12,7 +12,6 @@ use crate::load::session::{Client, Session};
 use crate::load::turn::Turn;
 use crate::processors::Processors;
 use crate::proxy::{CONNECTIONS, Proxy};
-use crate::rounds::WARM_UP;
 use crate::rules::{Rule, Verdict};
 use crate::shuffle::Shuffle;
 
@@ -76,7 +75,7 @@ pub(crate) async fn run(
         let mut turns = Vec::new();
         for (number, Running { proxy, sessions }) in running.iter().enumerate() {
             let mut load = proxy.load(Kind::Call, Client::Plain, sessions, CONNECTIONS)?;
-            load.full(WARM_UP)?;
+            load.full(Regime::Full.warm_up())?;
             turns.push((number, load, Turn::default()));
         }
         let (count, time) = Regime::Full.turns(Kind::Call);

@@ -44,6 +44,15 @@ impl Regime {
         }
     }
 
+    /// What does not count, before: V8 compiles again what turns out to be called often. Whoever is called at a pace has
+    /// been called as fast as it answers before.
+    pub(crate) fn warm_up(self) -> Duration {
+        match self {
+            Self::Full => Duration::from_millis(100),
+            Self::Paced => Duration::from_millis(25),
+        }
+    }
+
     /// Turns of a contender within a round, and how long each is.
     pub(crate) fn turns(self, kind: Kind) -> (usize, Duration) {
         match (self, kind) {

@@ -6,8 +6,6 @@
 //! round of them; and each process has its luck with the places of its memory, by several percent,
 //! so every round has processes of its own.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -22,9 +20,6 @@ use crate::shuffle::Shuffle;
 
 /// Sessions that are held of each contender, of which each call is of any.
 pub(crate) const SESSIONS: usize = 1000;
-
-/// What does not count, before: V8 compiles again what turns out to be called often.
-pub(crate) const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Proxies that start at a time: each takes a second of one processor.
 const AT_ONCE: usize = 2;
@@ -89,7 +84,7 @@ fn round(
                 let contender = &report.contenders[*number];
                 if contender.measures(kind, regime) {
                     let mut load = proxy.load(kind, contender.client, sessions, CONNECTIONS)?;
-                    load.full(WARM_UP).with_context(|| contender.name)?;
+                    load.full(regime.warm_up()).with_context(|| contender.name)?;
                     turns.push((*number, load, Turn::default()));
                 }
             }

@@ -9,7 +9,7 @@ use crate::kind::{Kind, Regime};
 use crate::load::turn::Turn;
 use crate::processors::Processors;
 use crate::proxy::{CONNECTIONS, Proxy};
-use crate::rounds::{SESSIONS, WARM_UP};
+use crate::rounds::SESSIONS;
 use crate::shuffle::Shuffle;
 
 /// Those that are measured.
@@ -68,7 +68,7 @@ pub(crate) async fn run(
         for (row, count, proxy, sessions) in &running {
             let client = contenders[*row].client;
             let mut load = proxy.load(Kind::Call, client, sessions, 2 * CONNECTIONS)?;
-            load.full(WARM_UP)?;
+            load.full(Regime::Full.warm_up())?;
             turns.push((*row, *count, load, Turn::default()));
         }
         let (count, time) = Regime::Full.turns(Kind::Call);
