@@ -1,10 +1,10 @@
 //! A pin in as few bytes as may be, for what is written by the thousand.
 //!
 //! It is, integers big-endian: one byte of flags; the place; the incarnation; the subject; then when it was bound and
-//! when it was used, each in milliseconds since the Unix epoch and in as many bytes as [`Times`] says. Bits of the flags, from the lowest: two for the kind
-//! of the place (0 a pod, 1 an IPv4 and 2 an IPv6 endpoint), two for that of the incarnation (0 none, 1
-//! IPv4, 2 IPv6), one that is set if there is a subject, two that are zero, and one for whoever keeps it. A pod
-//! is its `u32` ordinal; an address is 4 or 16 bytes and a `u16` port; a subject is 16 bytes. A pin to a pod
+//! when it was used, each in milliseconds since the Unix epoch and in as many bytes as [`Times`] says. Bits of the
+//! flags, from the lowest: two for the kind of the place (0 a pod, 1 an IPv4 and 2 an IPv6 endpoint), two for that of
+//! the incarnation (0 none, 1 IPv4, 2 IPv6), one that is set if there is a subject, two that are zero, and one for
+//! whoever keeps it. A pod is its `u32` ordinal; an address is 4 or 16 bytes and a `u16` port; a subject is 16 bytes. A pin to a pod
 //! that answered from an IPv4 address so takes 23 or 27 bytes, and 16 more if it has a subject.
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ const KNOWN: u8 = 0b1111 | SUBJECT | MARK;
 /// How long the times are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Times {
-    /// Of six bytes, which last until the year 10889. What is later is written as the latest of them.
+    /// Of six bytes. What is later than [`Timestamp::LATEST`] is written as that.
     Short = 6,
     /// Of eight bytes.
     Long = 8,
@@ -97,12 +97,12 @@ impl Pin {
 }
 
 impl Times {
-    fn pack(self, Timestamp(time): Timestamp, bytes: &mut Vec<u8>) {
-        let latest = match self {
-            Self::Short => (1 << 48) - 1,
-            Self::Long => u64::MAX,
+    fn pack(self, time: Timestamp, bytes: &mut Vec<u8>) {
+        let Timestamp(time) = match self {
+            Self::Short => time.min(Timestamp::LATEST),
+            Self::Long => time,
         };
-        let all = time.min(latest).to_be_bytes();
+        let all = time.to_be_bytes();
         bytes.extend(all.iter().skip(all.len() - self as usize));
     }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The latest that is kept of a session, in the year 10889: what six bytes hold.
+    pub const LATEST: Self = Self((1 << 48) - 1);
+
     /// The time from `earlier` to this; zero if a clock was set back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -44,8 +44,8 @@ impl Regime {
         }
     }
 
-    /// What does not count, before: V8 compiles again what turns out to be called often. Whoever is called at a pace has
-    /// been called as fast as it answers before.
+    /// How long a load runs before it is measured: V8 compiles again what turns out to be called often. Whoever is called
+    /// at a pace has been called as fast as it answers before.
     pub(crate) fn warm_up(self) -> Duration {
         match self {
             Self::Full => Duration::from_millis(100),

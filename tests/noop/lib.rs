@@ -9,7 +9,7 @@ use proxy_wasm::types::{Action, ContextType, MapType, MetricType, Status};
 
 /// As many values of shared data as Podpin has with its default `store.capacity`, and as large as those
 /// of a few sessions.
-const VALUES: u64 = 8192;
+const VALUES: u64 = 6144;
 const VALUE: [u8; 100] = [7; 100];
 
 const SESSION_ID: &str = "mcp-session-id";
@@ -112,10 +112,10 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         let response = MapType::HttpResponseHeaders;
+        if self.calls.unseals {
+            let _ = hostcalls::get_map_value_bytes(response, SESSION_ID);
+        }
         if self.calls.reads_status {
-            if self.calls.unseals {
-                let _ = hostcalls::get_map_value_bytes(response, SESSION_ID);
-            }
             let _ = hostcalls::get_map_value_bytes(response, ":status");
             if let (Some(Steer::Endpoint), true) = (self.calls.steer, self.is_steered) {
                 let _ = hostcalls::set_map_value_bytes(response, ENDPOINT, None);

@@ -98,7 +98,9 @@ impl Record {
             3 => Some(subject_of(text("subject")?).ok_or(Unread::Broken)?),
             _ => None,
         };
-        let (bound_at, used_at) = (Timestamp(number("bound_at")?), Timestamp(number("used_at")?));
+        // A time is the same wherever it is kept, or the session would pass for another.
+        let time = |key| Ok(Timestamp(number(key)?).min(Timestamp::LATEST));
+        let (bound_at, used_at) = (time("bound_at")?, time("used_at")?);
         Ok(Self::Pin(Pin { place, incarnation, subject, bound_at, used_at }))
     }
 }
@@ -279,14 +281,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_time_that_is_not_kept_elsewhere_is_the_latest_that_is() {
+        let far = u64::MAX / 2;
+        let pin = Pin {
+            place: Place::Pod(Ordinal(1)),
+            incarnation: None,
+            subject: None,
+            bound_at: Timestamp(far),
+            used_at: Timestamp(far),
+        };
+        let read = Record::decode(&Record::Pin(pin).encode(&workload()), &workload());
+        let latest = Timestamp::LATEST;
+        assert_eq!(read, Ok(Record::Pin(Pin { bound_at: latest, used_at: latest, ..pin })));
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(
             endpoint in prop::option::of((any::<IpAddr>(), any::<u16>())),
             ordinal in 0..MAX_REPLICAS,
             address in prop::option::of((any::<IpAddr>(), any::<u16>())),
-            bound_at: u64,
-            used_at: u64,
+            [bound_at, used_at] in prop::array::uniform2(0..=Timestamp::LATEST.0),
             subject in prop::option::of(any::<[u8; 16]>()),
         ) {
             let endpoint = endpoint.map(|endpoint| Place::Endpoint(SocketAddr::from(endpoint)));

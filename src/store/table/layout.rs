@@ -5,13 +5,13 @@
 //! | `podpin/<scope>/sizes` | the numbers of buckets in use with format 1, newest first, as `u32` |
 //! | `podpin/<scope>/<size>/<n>` | a bucket of format 1 |
 //! | `podpin/<scope>/2/sizes` | the same for format 2 |
-//! | `p2/<short scope><size>/<n>` | a bucket of format 2 |
+//! | `p2/<scope64><size>/<n>` | a bucket of format 2 |
 //!
-//! `<scope>` is [`Scope::own_key`], `<short scope>` the first 64 bits of that. A format has keys of its own, so that
-//! an older module never meets what it cannot read.
+//! `<scope>` is the first 32 bits of [`Scope::own_key`] in hex digits, `<scope64>` the first 64 bits of it in 11 characters of
+//! base64url. A format has keys of its own, so that an older module never meets what it cannot read.
 //!
-//! The key of a bucket of format 2 is as short as it can be, in digits of 6 bits: up to 22 bytes lie within Envoy's
-//! own entry (libc++'s `std::string`), which is enough for a million sessions. More would cost 64 bytes of heap each.
+//! The key of a bucket of format 2 has its numbers in digits of 6 bits each, and so up to 22 bytes for a million
+//! sessions: these lie within Envoy's own entry (a `std::string` of libc++), and take no heap.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -134,6 +134,15 @@ mod tests {
             }
         }
         assert_eq!(all.len(), 93_750 + 64);
+    }
+
+    #[test]
+    fn the_keys_of_buckets_never_change() {
+        let names = Names::new(&Scope::new("prod/tools"));
+        let key = |format, size, half| names.bucket(Layout { format, size }, half);
+        assert_eq!(key(Format::One, 93_750, 93_749), "podpin/761410fb/93750/93749");
+        assert_eq!(key(Format::Two, 93_750, 93_749), "p2/dhQQ-6qg1VwfhF/ehF");
+        assert_eq!(key(Format::Two, 64, 64), "p2/dhQQ-6qg1Vw01/0");
     }
 
     #[test]

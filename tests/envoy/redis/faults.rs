@@ -87,7 +87,7 @@ async fn fault_of_the_link(mode: Mode) {
 /// Some clients hand a JSON-RPC error to whoever waits for its id, and so let a call wait for ever whose answer has
 /// none.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_is_told_at_once_and_goes_on_later() {
+async fn a_call_that_is_answered_503_fails_and_the_next_works() {
     let setup = setup().await;
     let (envoy, other) = (setup.envoy().await.unwrap(), setup.envoy().await.unwrap());
     let balancer = Balancer::over(vec![other.address]).await.unwrap();

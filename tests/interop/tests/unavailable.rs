@@ -51,13 +51,19 @@ async fn clients_that_are_to_try_again_do_what_the_page_says() -> Result<()> {
     for (client, program) in &mut clients {
         let answer = program.order(&call)?;
         ensure!(answer["ok"] == false, "{client:?}: {answer}");
-        rows.push(vec![page::client(*client)?, told(&answer)]);
+        let told = told(&answer);
+        ensure!(!told.contains("does not end"), "{client:?} waits in vain");
+        rows.push(vec![page::client(*client)?, told]);
     }
     link.set(Way::Open);
     is_asked_again(&cluster.envoy).await;
     for ((client, program), row) in clients.iter_mut().zip(&mut rows) {
         let answer = program.order(&call)?;
-        let goes_on = answer["ok"] == true && answer["result"] == THIRD;
+        let goes_on = answer["ok"] == true;
+        ensure!(
+            !goes_on || answer["result"] == THIRD,
+            "{client:?} is in another session: {answer}"
+        );
         row.push(if goes_on { "works, in the same session".to_owned() } else { told(&answer) });
         row.push(if goes_on { "call again" } else { "connect again" }.to_owned());
         // As an application does that was told.
