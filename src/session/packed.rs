@@ -4,8 +4,8 @@
 //! when it was used, each in milliseconds since the Unix epoch and in as many bytes as [`Times`] says. Bits of the
 //! flags, from the lowest: two for the kind of the place (0 a pod, 1 an IPv4 and 2 an IPv6 endpoint), two for that of
 //! the incarnation (0 none, 1 IPv4, 2 IPv6), one that is set if there is a subject, two that are zero, and one for
-//! whoever keeps it. A pod is its `u32` ordinal; an address is 4 or 16 bytes and a `u16` port; a subject is 16 bytes. A pin to a pod
-//! that answered from an IPv4 address so takes 23 or 27 bytes, and 16 more if it has a subject.
+//! whoever keeps it. A pod is its `u32` ordinal; an address is 4 or 16 bytes and a `u16` port; a subject is 16 bytes.
+//! A pin to a pod that answered from an IPv4 address so takes 23 or 27 bytes, and 16 more if it has a subject.
 
 use std::net::{IpAddr, SocketAddr};
 
